@@ -14,7 +14,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::journal::inbox::InboxEntry;
+use crate::journal::inbox::{InboxEntry, Queue};
 use crate::journal::kept::{KeptSet, KeptStep};
 use crate::journal::paused::Paused;
 
@@ -54,7 +54,7 @@ pub trait Coordinate: fmt::Debug + Send + Sync {
     /// Adds an entry to the queue; or returns the one that the same sender has added under its key.
     ///
     /// # Errors
-    /// Too much of the sender waits, or it has submitted too much, or the lock that it names is
+    /// Too much of the sender or in the queue waits, or it has submitted too much, or the lock that it names is
     /// somebody else's, or it cannot be written.
     fn submit(&self, submission: &Submission<'_>) -> Result<InboxEntry, Error>;
 
@@ -64,14 +64,14 @@ pub trait Coordinate: fmt::Debug + Send + Sync {
     /// It cannot be read.
     fn entry(&self, id: &str) -> Result<Option<InboxEntry>, Error>;
 
-    /// Returns the entries for a workspace at a service that are not over, the oldest first, without
-    /// their parameters: at most `limit` of those after the entry `after`.
+    /// Returns the entries for a workspace at a service that are not over, of one queue or of both, the
+    /// oldest first, without their parameters: at most `limit` of those after the entry `after`.
     ///
     /// # Errors
     /// They cannot be read.
     fn open_entries(
         &self,
-        of: (&str, &str),
+        of: (&str, &str, Option<Queue>),
         after: Option<&InboxEntry>,
         limit: u32,
     ) -> Result<Vec<InboxEntry>, Error>;

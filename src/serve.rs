@@ -28,7 +28,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::app::App;
-use crate::app::engine::Engine;
+use crate::app::engine::{AskedFor, Engine};
 use crate::app::error::AppError;
 use crate::app::faces::ServeStart;
 use crate::app::workspace::time_zone;
@@ -36,6 +36,7 @@ use crate::host::{Stop, Watch};
 use crate::serve::access::{Access, Place};
 use crate::serve::desk::Desk;
 use crate::serve::models::Models;
+use crate::serve::running::Hears;
 
 /// The time in which everything has ended: what is under way, and what is left of connections.
 const LAST: Duration = Duration::from_secs(7);
@@ -81,7 +82,8 @@ async fn run(start: ServeStart) -> Result<(), AppError> {
     };
     let desk = Arc::new(Desk::open(app, access, server::document()).await?);
     let me = desk.work(desk::Work::me).await?;
-    let engine = Engine::start(Arc::new(of_engine), Watch::default()).await?;
+    let asked_for = AskedFor { asking: Hears::of(&desk), wake: Arc::clone(&desk.running.wake) };
+    let engine = Engine::start(Arc::new(of_engine), Watch::default(), Some(asked_for)).await?;
     // Not the desk itself: the watcher keeps its listeners, and belongs to the desk.
     let news = desk.news.clone();
     desk.watcher().subscribe(move |reloaded| {

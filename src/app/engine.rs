@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::app::App;
@@ -20,7 +22,7 @@ use crate::app::agent::known_agent;
 use crate::app::connection::ServiceConnection;
 use crate::app::error::AppError;
 use crate::app::inbox::failed;
-use crate::app::inbox::worker::Worker;
+use crate::app::inbox::worker::{Asking, Worker};
 use crate::app::schedules::entry::Sender;
 use crate::app::schedules::{automation, firing};
 use crate::app::settings::Settings;
@@ -33,8 +35,9 @@ use crate::script::Bundle;
 use crate::script::reload::{Options, Watcher};
 use crate::script::workspace::automation::{Automation, Trigger};
 
-/// The workers of an engine.
+/// The workers of an engine, and those for runs that are asked for where people ask.
 const WORKERS: usize = 2;
+const RUN_WORKERS: usize = 4;
 /// The interval at which the queue and the clock are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 /// The entries of the inbox that are read at once.
@@ -44,6 +47,14 @@ const RESOLVED_FOR: Duration = Duration::from_secs(600);
 /// The days for which it is known that a time has fired; what it became is known for longer.
 const CLAIMS_DAYS: i64 = 90;
 
+/// What an engine carries out besides, where people and programs ask for runs.
+pub(crate) struct AskedFor {
+    /// The one who hears of them.
+    pub(crate) asking: Arc<dyn Asking>,
+    /// Wakes a worker: something was accepted.
+    pub(crate) wake: Arc<Notify>,
+}
+
 /// The tasks of a process that keeps automations running: schedules, triggers, the workers of the
 /// inbox. Unfinished runs are resumed when it starts (design.md 2.4).
 pub(crate) struct Engine {
@@ -52,19 +63,37 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Starts everything, on the runtime of the caller.
+    /// Starts everything, on the runtime of the caller. Where nobody asks for runs here, what was
+    /// accepted elsewhere is carried out with what was submitted.
     ///
     /// # Errors
     /// The service cannot be reached, the journal not be written, or the configuration names what
     /// does not exist.
-    pub(crate) async fn start(app: Arc<App>, watch: Watch) -> Result<Self, AppError> {
+    pub(crate) async fn start(
+        app: Arc<App>,
+        watch: Watch,
+        asked: Option<AskedFor>,
+    ) -> Result<Self, AppError> {
         let clockwork = Arc::new(Clockwork::open(&app, watch.clone()).await?);
         let interrupt = Arc::clone(&app.interrupt);
         let mut tasks = JoinSet::new();
         for _ in 0..WORKERS {
             let connection = app.connect(None).await?;
             let worker = Worker::open(&app, connection, None, watch.clone()).await?;
-            tasks.spawn(work(worker, Arc::clone(&interrupt)));
+            let worker = if asked.is_some() { worker.on_inbox() } else { worker };
+            let nobody = Arc::new(Notify::new());
+            tasks.spawn(work(Arc::new(worker), Arc::clone(&interrupt), nobody));
+        }
+        if let Some(AskedFor { asking, wake }) = asked {
+            let connection = app.connect(None).await?;
+            let worker = Worker::open(&app, connection, None, watch.clone()).await?;
+            let worker = Arc::new(worker.on_runs(asking));
+            for _ in 0..RUN_WORKERS {
+                let working = work(Arc::clone(&worker), Arc::clone(&interrupt), Arc::clone(&wake));
+                // They block now and then, and requests are answered on the threads of the runtime.
+                let runtime = Handle::current();
+                tasks.spawn_blocking(move || runtime.block_on(working));
+            }
         }
         tasks.spawn({
             let clockwork = Arc::clone(&clockwork);
@@ -98,7 +127,7 @@ async fn pause(interrupt: &Stop) -> bool {
 }
 
 /// Carries out one entry of the inbox after another.
-async fn work(worker: Worker, interrupt: Arc<Stop>) {
+async fn work(worker: Arc<Worker>, interrupt: Arc<Stop>, wake: Arc<Notify>) {
     while !interrupt.is_set() {
         match worker.step(true).await {
             Ok(Some(_)) => continue,
@@ -106,8 +135,11 @@ async fn work(worker: Worker, interrupt: Arc<Stop>) {
             // The disk may have room again, the service be back.
             Err(error) => warn("the inbox cannot be worked on", &error),
         }
-        if !pause(&interrupt).await {
-            return;
+        tokio::select! {
+            goes_on = pause(&interrupt) => if !goes_on {
+                return;
+            },
+            () = wake.notified() => {}
         }
     }
 }
@@ -121,7 +153,7 @@ fn warn(what: &str, error: &AppError) {
 fn runs_of_inbox(shared: &dyn Coordinate, by: &Sender) -> Result<BTreeSet<RunId>, Error> {
     let (mut runs, mut last) = (BTreeSet::new(), None);
     loop {
-        let of = (by.service.as_str(), by.workspace.as_str());
+        let of = (by.service.as_str(), by.workspace.as_str(), None);
         let page = shared.open_entries(of, last.as_ref(), ENTRIES)?;
         runs.extend(page.iter().filter_map(|entry| entry.run.clone()));
         last = page.into_iter().next_back();

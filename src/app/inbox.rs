@@ -105,6 +105,7 @@ impl App {
             key,
             skill: wish.skill,
             params,
+            asked: None,
             from_upn: me.upn.clone(),
             from_agent: from.map(str::to_owned),
             to_agent: to,

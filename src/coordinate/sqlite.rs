@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::coordinate::{Changes, Coordinate, Submission, Topic};
-use crate::journal::inbox::InboxEntry;
+use crate::journal::inbox::{InboxEntry, Queue};
 use crate::journal::kept::{KeptSet, KeptStep};
 use crate::journal::paused::Paused;
 use crate::journal::{Claim, Error, Fence, Journal, Note, Shared, SharedWrite, Written};
@@ -19,7 +19,7 @@ impl Coordinate for Journal {
 
     fn open_entries(
         &self,
-        of: (&str, &str),
+        of: (&str, &str, Option<Queue>),
         after: Option<&InboxEntry>,
         limit: u32,
     ) -> Result<Vec<InboxEntry>, Error> {

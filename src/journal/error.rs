@@ -146,6 +146,12 @@ pub enum Error {
         /// The entries that wait.
         waiting: i64,
     },
+    /// As much waits in a queue as may.
+    #[error("{most} runs wait already")]
+    QueueFull {
+        /// The limit.
+        most: u32,
+    },
     /// An agent has submitted as much as it may in an hour.
     #[error("this agent has submitted {most} entries in an hour, which is its limit")]
     TooOften {
@@ -204,6 +210,7 @@ impl Error {
             Self::Order { .. } => "journal_order",
             Self::Paused { .. } => "paused",
             Self::InboxFull { .. } => "inbox_full",
+            Self::QueueFull { .. } => "queue_full",
             Self::TooOften { .. } => "denied",
             Self::LostLock => "lost_lock",
             Self::Export(_) => "export",
@@ -250,6 +257,7 @@ impl Error {
             Self::InboxFull { .. } => {
                 "`planwright work --once` carries them out; `planwright inbox cancel ID` takes one back".to_owned()
             }
+            Self::QueueFull { .. } => "try again in a while".to_owned(),
             // A pause is lifted by a person; the one who meets it is an agent.
             Self::OldSqlite { .. }
             | Self::Paused { .. }

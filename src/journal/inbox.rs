@@ -39,6 +39,25 @@ impl EntryState {
     }
 }
 
+words!(
+    /// A queue of entries.
+    Queue {
+        /// What was submitted.
+        Inbox = "inbox",
+        /// Runs that were asked for and accepted, each under the id that was promised.
+        Runs = "runs",
+    }
+);
+
+/// A run that was asked for, and begins under the id of its entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The text of a script; `None` if a skill is to run.
+    pub script: Option<String>,
+    /// True if it shows what would change, and stops.
+    pub dry_run: bool,
+}
+
 /// An entry of the inbox.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InboxEntry {
@@ -55,6 +74,8 @@ pub struct InboxEntry {
     pub skill: String,
     /// The parameters of the skill.
     pub params: Value,
+    /// The run that was asked for; `None` for what was submitted.
+    pub asked: Option<Asked>,
     /// The sign-in name of its sender.
     pub from_upn: String,
     /// The agent that its sender was; `None` for a person.
@@ -86,6 +107,12 @@ pub struct InboxEntry {
 }
 
 impl InboxEntry {
+    /// Returns the queue that it is in.
+    #[must_use]
+    pub const fn queue(&self) -> Queue {
+        if self.asked.is_some() { Queue::Runs } else { Queue::Inbox }
+    }
+
     /// Returns the sender: the agent's name, or the person's sign-in name.
     #[must_use]
     pub fn sender(&self) -> &str {
@@ -108,15 +135,17 @@ pub struct Submission<'a> {
     pub note: &'a Note,
     /// The most entries of its sender from a moment on; `None` for any number.
     pub rate: Option<(Timestamp, u64)>,
+    /// The most entries of its queue and service that may wait; `None` for any number.
+    pub room: Option<u32>,
     /// The lock that its sender must still hold.
     pub fence: Option<&'a Fence>,
 }
 
 impl<'a> Submission<'a> {
-    /// Makes a submission without a rate and without a lock.
+    /// Makes a submission without a rate, a limit of its queue, or a lock.
     #[must_use]
     pub const fn new(entry: &'a InboxEntry, note: &'a Note) -> Self {
-        Self { entry, note, rate: None, fence: None }
+        Self { entry, note, rate: None, room: None, fence: None }
     }
 }
 
@@ -127,7 +156,7 @@ const MAX_OPEN_BYTES: i64 = 64 << 20;
 
 const COLUMNS: &str = "id, service, workspace, key, skill, params, from_upn, from_agent, to_agent, state, \
     attempts, leased_by, lease_until, not_before, run_id, outcome, code, reason, created_at, \
-    ended_at";
+    ended_at, queue, script, dry_run";
 
 fn entry(row: &Row<'_>) -> Result<InboxEntry, Fault> {
     let text = |name: &str| row.get::<_, String>(name);
@@ -137,6 +166,11 @@ fn entry(row: &Row<'_>) -> Result<InboxEntry, Fault> {
     };
     let state = text("state")?;
     let outcome = maybe("outcome")?;
+    let queue = text("queue")?;
+    let asked = match word(Queue::parse(&queue), &queue)? {
+        Queue::Inbox => None,
+        Queue::Runs => Some(Asked { script: maybe("script")?, dry_run: row.get("dry_run")? }),
+    };
     Ok(InboxEntry {
         id: text("id")?,
         service: text("service")?,
@@ -144,6 +178,7 @@ fn entry(row: &Row<'_>) -> Result<InboxEntry, Fault> {
         key: maybe("key")?,
         skill: text("skill")?,
         params: json_of(&text("params")?, "parameters of an entry")?,
+        asked,
         from_upn: text("from_upn")?,
         from_agent: maybe("from_agent")?,
         to_agent: maybe("to_agent")?,
@@ -184,14 +219,14 @@ fn entries(
     select(on, COLUMNS, (condition, order), values)
 }
 
-/// Returns the entries that a condition is true of, without their parameters, which may be large.
+/// Returns the entries that a condition is true of, without their parameters and scripts, which may be large.
 fn listed(
     on: &Connection,
     condition: &str,
     order: &str,
     values: impl rusqlite::Params,
 ) -> Result<Vec<InboxEntry>, Fault> {
-    let columns = COLUMNS.replace("params", "'null' AS params");
+    let columns = COLUMNS.replace("params", "'null' AS params").replace("script", "NULL AS script");
     select(on, &columns, (condition, order), values)
 }
 
@@ -214,10 +249,10 @@ fn select(
 /// Checks that a sender may have one more entry that waits.
 fn check_room(on: &Connection, sender: &str, new: &InboxEntry) -> Result<(), Fault> {
     let sql = format!(
-        "SELECT count(*), coalesce(sum(length(params)), 0) FROM inbox
-        WHERE {sender} AND state IN ('queued', 'running')"
+        "SELECT count(*), coalesce(sum(length(params) + coalesce(length(script), 0)), 0) FROM inbox
+        WHERE {sender} AND queue = ?4 AND state IN ('queued', 'running')"
     );
-    let values = params![new.service, new.from_agent, new.from_upn];
+    let values = params![new.service, new.from_agent, new.from_upn, new.queue().name()];
     let (n, bytes): (i64, i64) =
         on.prepare_cached(&sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
     if n >= MAX_OPEN || bytes >= MAX_OPEN_BYTES {
@@ -230,7 +265,7 @@ impl Journal {
     /// Adds an entry; or returns the one that the same sender has submitted under the same key.
     ///
     /// # Errors
-    /// Too much of the sender waits, or it has submitted too much, or the lock that it names is
+    /// Too much of the sender or in the queue waits, or it has submitted too much, or the lock that it names is
     /// somebody else's, or the journal cannot be written.
     pub fn submit(&self, submission: &Submission<'_>) -> Result<InboxEntry, Error> {
         let (new, note) = (submission.entry, submission.note);
@@ -250,6 +285,15 @@ impl Journal {
                 return Ok(before);
             }
             check_room(to.on, sender, new)?;
+            if let Some(most) = submission.room {
+                let sql = "SELECT count(*) FROM inbox
+                    WHERE state IN ('queued', 'running') AND queue = ?1 AND service = ?2";
+                let values = params![new.queue().name(), new.service];
+                let open: u32 = to.on.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+                if open >= most {
+                    return Err(Error::QueueFull { most }.into());
+                }
+            }
             if let Some((since, most)) = submission.rate {
                 let sql = format!("SELECT count(*) FROM inbox WHERE {sender} AND created_at >= ?4");
                 let values = params![of_sender.0, of_sender.1, of_sender.2, since.to_string()];
@@ -260,7 +304,8 @@ impl Journal {
             }
             let sql = format!(
                 "INSERT INTO inbox ({COLUMNS})
-                VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)"
+                VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,
+                    ?21,?22,?23)"
             );
             to.on.prepare_cached(&sql)?.execute(params![
                 new.id,
@@ -283,6 +328,9 @@ impl Journal {
                 new.reason,
                 new.created_at.to_string(),
                 new.ended_at.map(|at| at.to_string()),
+                new.queue().name(),
+                new.asked.as_ref().and_then(|asked| asked.script.as_deref()),
+                new.asked.as_ref().is_some_and(|asked| asked.dry_run),
             ])?;
             to.record(core_of_note(note, None)?)?;
             Ok(new.clone())
@@ -294,7 +342,7 @@ impl Journal {
     /// # Errors
     /// The journal cannot be read.
     pub fn inbox(&self, page: &Page<'_>) -> Result<Vec<InboxEntry>, Error> {
-        let condition = "(?1 IS NULL OR from_agent = ?1 OR to_agent = ?1)
+        let condition = "queue = 'inbox' AND (?1 IS NULL OR from_agent = ?1 OR to_agent = ?1)
             AND (NOT ?2 OR state IN ('queued', 'running'))
             AND (?3 IS NULL OR (created_at, id) <
                 (SELECT created_at, id FROM inbox WHERE id = ?3))";
@@ -311,30 +359,37 @@ impl Journal {
     /// The journal cannot be read.
     pub fn inbox_like(&self, id: &str, agent: Option<&str>) -> Result<Vec<InboxEntry>, Error> {
         let condition =
-            "?1 <> '' AND (substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1)
+            "queue = 'inbox' AND ?1 <> '' AND (substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1)
             AND (?2 IS NULL OR from_agent = ?2 OR to_agent = ?2)";
         let order = "created_at, id LIMIT 5";
         self.store.read(|on| entries(on, condition, order, params![id, agent]))
     }
 
-    /// Returns entries for a workspace at a service that are not over, the oldest first, without their
-    /// parameters: at most `limit` of those after the entry `after`, and of a large inbox no more at once.
+    /// Returns entries for a workspace at a service that are not over, of one queue or of both, the oldest
+    /// first, without their parameters: at most `limit` of those after the entry `after`, and of a large inbox no more at once.
     ///
     /// # Errors
     /// The journal cannot be read.
     pub fn open_entries(
         &self,
-        (service, workspace): (&str, &str),
+        (service, workspace, queue): (&str, &str, Option<Queue>),
         after: Option<&InboxEntry>,
         limit: u32,
     ) -> Result<Vec<InboxEntry>, Error> {
-        let condition = "state IN ('queued', 'running') AND service = ?1
+        let of_queue = match queue {
+            Some(Queue::Inbox) => "queue = 'inbox'",
+            Some(Queue::Runs) => "queue = 'runs'",
+            None => "queue IN ('inbox', 'runs')",
+        };
+        let condition = format!(
+            "{of_queue} AND state IN ('queued', 'running') AND service = ?1
             AND (workspace IS NULL OR workspace = ?2)
-            AND (?3 IS NULL OR (created_at, id) > (?3, ?4))";
+            AND (?3 IS NULL OR (created_at, id) > (?3, ?4))"
+        );
         let (at, id) = (after.map(|entry| entry.created_at.to_string()), after.map(|e| &e.id));
         let order = "created_at, id LIMIT ?5";
         let values = params![service, workspace, at, id, limit];
-        self.store.read(|on| listed(on, condition, order, values))
+        self.store.read(|on| listed(on, &condition, order, values))
     }
 
     /// Returns an entry by its whole id.
@@ -430,6 +485,7 @@ mod tests {
             key: None,
             skill: "tidy".into(),
             params: json!({}),
+            asked: None,
             from_upn: "rook@bos.example".into(),
             from_agent: from_agent.map(str::to_owned),
             to_agent: Some("rook".into()),

@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("store/0006_shared.sql"),
     include_str!("store/0007_proposal.sql"),
     include_str!("store/0008_inbox_workspace.sql"),
+    include_str!("store/0009_queue.sql"),
 ];
 /// Oldest usable version: in earlier ones, two connections that write and checkpoint can corrupt a
 /// database.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, LINK, LOCATION, SET_COOKIE};
+use axum::http::header::{CONTENT_TYPE, LINK, LOCATION, RETRY_AFTER, SET_COOKIE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value, json};
@@ -14,10 +14,14 @@ use crate::app::error::AppError;
 use crate::app::params::arguments::Arguments;
 use crate::host::Failure;
 use crate::serve::access::Who;
+use crate::serve::running::Waiting;
 
 /// The items of a list, where nothing is said, and at most.
 const LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
+
+/// The seconds after which there may be room again for a run.
+const RETRY_SECONDS: &str = "5";
 
 /// A request whose sender is known and may ask it.
 #[derive(Debug)]
@@ -84,7 +88,7 @@ pub(crate) enum Reply {
     /// A run that was accepted, by its id.
     Accepted(String),
     /// A run that was accepted: its report if it is over in time, or then that page.
-    WaitFor { run: String, at_most: Duration, page: Option<String> },
+    WaitFor { run: String, waiting: Waiting, at_most: Duration, page: Option<String> },
     /// A text of a type.
     Text(&'static str, String),
     /// Another page, with a cookie to be set.
@@ -153,9 +157,8 @@ pub(crate) fn status_of(failure: &Failure) -> StatusCode {
         "usage" | "parameter" | "invalid" => StatusCode::BAD_REQUEST,
         // What the server itself needs is missing: whoever asks can do nothing about it.
         "not_signed_in" | "no_key" | "service" => StatusCode::BAD_GATEWAY,
-        "unavailable" | "stopped" | "lock" | "journal_busy" | "journal_full" => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        "unavailable" | "queue_full" | "inbox_full" | "lost_lock" | "stopped" | "lock"
+        | "journal_busy" | "journal_full" => StatusCode::SERVICE_UNAVAILABLE,
         "bug" | "io" => StatusCode::INTERNAL_SERVER_ERROR,
         code if code.starts_with("journal") => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
@@ -171,6 +174,9 @@ pub(crate) fn refusal(error: &AppError) -> Response {
 pub(crate) fn refusal_with(status: StatusCode, error: &AppError) -> Response {
     let text = report_text(&json!({ "error": short_failure(&error.failure) }));
     let mut response = of_type(status, JSON, text);
+    if matches!(error.failure.code.as_str(), "queue_full" | "inbox_full") {
+        response = with(response, RETRY_AFTER, RETRY_SECONDS);
+    }
     if status == StatusCode::UNAUTHORIZED {
         let kind = HeaderValue::from_static("Bearer");
         response.headers_mut().insert(axum::http::header::WWW_AUTHENTICATE, kind);

@@ -13,9 +13,12 @@ use tokio::sync::Semaphore;
 use crate::app::App;
 use crate::app::connection::ServiceConnection;
 use crate::app::error::AppError;
+use crate::app::inbox::failed;
 use crate::app::settings::Settings;
+use crate::app::workspace::place;
 use crate::host::{Approver, Failure, Host, Nobody, Session, Stop, StopReason, Watch};
 use crate::journal::Journal;
+use crate::journal::inbox::Queue;
 use crate::model::User;
 use crate::script::reload::{Options, Watcher};
 use crate::script::{Bundle, Config};
@@ -25,9 +28,8 @@ use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
 use crate::serve::running::Running;
 
-/// Requests at work at once, and runs; others wait.
+/// Requests at work at once; others wait.
 const MAX_WORK: usize = 16;
-const MAX_RUNS: usize = 4;
 /// The time for which a board that was read is shown again.
 const FRESH: Duration = Duration::from_secs(2);
 /// The most boards that are remembered.
@@ -52,7 +54,6 @@ pub(crate) struct Desk {
     pub(crate) document: String,
     me: OnceLock<User>,
     room: Arc<Semaphore>,
-    pub(crate) room_for_runs: Arc<Semaphore>,
     stops: Mutex<BTreeMap<u64, Arc<Stop>>>,
     n_stops: AtomicU64,
     is_ending: AtomicBool,
@@ -70,10 +71,15 @@ impl Desk {
         let connection = app.connect(None).await?;
         let journal = Arc::new(app.state_folder()?.open()?);
         let App { settings, workspace, .. } = app;
+        let at = place(&workspace);
         let watcher = match workspace.root.clone() {
             Some(root) => Watcher::start(&root, Options::default())?,
             None => Watcher::still(Bundle::new(workspace)),
         };
+        let metrics = Metrics::new();
+        let of = (connection.service.as_str(), at.as_str(), Some(Queue::Runs));
+        let open = journal.open_entries(of, None, u32::MAX).map_err(|error| failed(&error))?;
+        metrics.runs_open.set(i64::try_from(open.len()).unwrap_or(i64::MAX));
         Ok(Self {
             settings,
             watcher,
@@ -82,13 +88,12 @@ impl Desk {
             runtime: Handle::current(),
             journal,
             access,
-            metrics: Metrics::new(),
+            metrics,
             news: News::new(),
             running: Running::default(),
             document,
             me: OnceLock::new(),
             room: Arc::new(Semaphore::new(MAX_WORK)),
-            room_for_runs: Arc::new(Semaphore::new(MAX_RUNS)),
             stops: Mutex::default(),
             n_stops: AtomicU64::new(0),
             is_ending: AtomicBool::new(false),
@@ -100,6 +105,11 @@ impl Desk {
     /// Returns the workspace watcher, to tell of reloads.
     pub(crate) const fn watcher(&self) -> &Watcher {
         &self.watcher
+    }
+
+    /// Returns the service, as entries of the inbox name it.
+    pub(crate) fn service(&self) -> &str {
+        &self.connection.service
     }
 
     /// Returns an application of its own on the workspace as it is now, with a switch.

@@ -1,84 +1,116 @@
-//! The runs that were accepted here: each has an id before it begins, and its report for a while after it
-//! has ended, also if it never got as far as the journal.
+//! The runs that were accepted: each waits in the durable queue until a worker begins it, and whoever has
+//! asked for it may wait for its report.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use serde_json::Value;
-use tokio::sync::watch;
+use serde_json::{Value, json};
+use tokio::sync::{Notify, oneshot};
 
-use crate::app::error::AppError;
+use crate::app::inbox::worker::Asking;
+use crate::host::{RunProgress, Watch};
+use crate::journal::RunId;
+use crate::journal::inbox::InboxEntry;
+use crate::serve::desk::Desk;
 use crate::serve::lock::unpoisoned;
 
-/// The most runs that wait or are at work, and the reports that are remembered.
-const MAX_OPEN: usize = 1_000;
-const MAX_REPORTS: usize = 200;
+/// The interval at which it is looked whether another process has carried a run out.
+const LOOK: Duration = Duration::from_millis(500);
 
-/// A run that was accepted.
-#[derive(Debug, Clone)]
-struct Accepted {
-    id: String,
-    skill: String,
-    report: watch::Receiver<Option<Arc<Value>>>,
-}
-
-/// The runs that were accepted.
+/// The runs that somebody waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Running {
-    runs: Mutex<VecDeque<Accepted>>,
+    waiting: Mutex<BTreeMap<String, oneshot::Sender<Value>>>,
+    /// Wakes a worker.
+    pub(crate) wake: Arc<Notify>,
 }
 
-/// The end at which a report is handed in.
+/// The wait for a report.
 #[derive(Debug)]
-pub(crate) struct HandIn(watch::Sender<Option<Arc<Value>>>);
-
-impl HandIn {
-    /// Hands the report in, once.
-    pub(crate) fn report(self, report: Value) {
-        self.0.send_replace(Some(Arc::new(report)));
-    }
+pub(crate) struct Waiting {
+    id: String,
+    report: oneshot::Receiver<Value>,
 }
 
 impl Running {
-    /// Accepts a run.
-    ///
-    /// # Errors
-    /// Too many wait already.
-    pub(crate) fn accept(&self, id: &str, skill: &str) -> Result<HandIn, AppError> {
-        let mut runs = unpoisoned(&self.runs);
-        // One whose work is gone without a report is over as well.
-        let is_open =
-            |run: &&Accepted| run.report.borrow().is_none() && run.report.has_changed().is_ok();
-        let n_open = runs.iter().filter(is_open).count();
-        if n_open >= MAX_OPEN {
-            let message = format!("{MAX_OPEN} runs wait already");
-            return Err(AppError::new("unavailable", message).hint("try again in a while"));
-        }
-        while runs.len() >= MAX_REPORTS + n_open {
-            let Some(at) = runs.iter().position(|run| !is_open(&run)) else { break };
-            runs.remove(at);
-        }
-        let (hand_in, report) = watch::channel(None);
-        runs.push_back(Accepted { id: id.to_owned(), skill: skill.to_owned(), report });
-        Ok(HandIn(hand_in))
+    /// Begins to wait for a run, which must not have been accepted yet: it may be over in a moment.
+    pub(crate) fn expect(&self, id: &str) -> Waiting {
+        let (sender, report) = oneshot::channel();
+        let mut waiting = unpoisoned(&self.waiting);
+        // Of those whose clients have gone, or that another process has carried out.
+        waiting.retain(|_, sender| !sender.is_closed());
+        waiting.insert(id.to_owned(), sender);
+        Waiting { id: id.to_owned(), report }
     }
 
-    /// Returns the skill of a run that was accepted here, and its report if it has ended.
-    pub(crate) fn find(&self, id: &str) -> Option<(String, Option<Arc<Value>>)> {
-        let runs = unpoisoned(&self.runs);
-        let run = runs.iter().find(|run| run.id == id)?;
-        let report = run.report.borrow().clone();
-        Some((run.skill.clone(), report))
+    fn over(&self, id: &str, report: Value) {
+        if let Some(sender) = unpoisoned(&self.waiting).remove(id) {
+            let _client_has_gone = sender.send(report);
+        }
+    }
+}
+
+/// Returns the report of an accepted run that is over without one: it never got as far as the journal,
+/// or was cut off too often.
+pub(crate) fn report_of(entry: &InboxEntry) -> Value {
+    let run = entry.run.as_ref().map_or(entry.id.as_str(), RunId::as_str);
+    json!({
+        "run_id": run, "skill": entry.skill, "status": "failed",
+        "error": { "code": entry.code.as_deref().unwrap_or("stopped"), "message": entry.reason },
+    })
+}
+
+/// Waits for the report of a run, at most so long.
+pub(crate) async fn wait(desk: &Arc<Desk>, waiting: Waiting, at_most: Duration) -> Option<Value> {
+    let Waiting { id, mut report } = waiting;
+    let looking = async {
+        loop {
+            tokio::select! {
+                report = &mut report => return report.ok(),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let (journal, id) = (Arc::clone(&desk.journal), id.clone());
+            let found = tokio::task::spawn_blocking(move || {
+                let entry = journal.inbox_entry(&id).ok()??;
+                let run = entry.state.is_over().then(|| entry.run.clone())??;
+                journal.run(run.as_str()).ok()?.finish.map(|finish| finish.report)
+            });
+            if let Ok(Some(found)) = found.await {
+                return Some(found);
+            }
+        }
+    };
+    tokio::time::timeout(at_most, looking).await.ok()?
+}
+
+/// What a desk hears of the runs that its workers carry out.
+pub(crate) struct Hears(Weak<Desk>);
+
+impl Hears {
+    /// Makes what hears for a desk.
+    pub(crate) fn of(desk: &Arc<Desk>) -> Arc<Self> {
+        Arc::new(Self(Arc::downgrade(desk)))
+    }
+}
+
+impl Asking for Hears {
+    fn watch(&self, run: &RunId) -> Watch {
+        let (desk, id) = (Weak::clone(&self.0), run.to_string());
+        Watch::new(move |progress| {
+            if let (RunProgress::Applying { done, total }, Some(desk)) = (progress, desk.upgrade())
+            {
+                let told = json!({
+                    "run_id": id, "kind": "applying", "done": done, "total": total,
+                });
+                desk.news.tell("run", told);
+            }
+        })
     }
 
-    /// Waits for the report of a run, at most so long.
-    pub(crate) async fn wait(&self, id: &str, at_most: Duration) -> Option<Arc<Value>> {
-        let mut report = {
-            let runs = unpoisoned(&self.runs);
-            runs.iter().find(|run| run.id == id)?.report.clone()
-        };
-        let ended = tokio::time::timeout(at_most, report.wait_for(Option::is_some)).await;
-        ended.ok()?.ok()?.clone()
+    fn over(&self, entry: &InboxEntry, report: Option<Value>) {
+        let Some(desk) = self.0.upgrade() else { return };
+        desk.metrics.runs_open.dec();
+        desk.running.over(&entry.id, report.unwrap_or_else(|| report_of(entry)));
     }
 }

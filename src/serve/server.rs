@@ -27,6 +27,7 @@ use crate::serve::models::Models;
 use crate::serve::openapi::{self, Described};
 use crate::serve::page::layout;
 use crate::serve::routes::{Act, For, ROUTES, Route, Verb};
+use crate::serve::running;
 
 /// The most bytes of a body, and the longest time it may take to arrive.
 const MAX_BODY: usize = 1 << 20;
@@ -306,12 +307,12 @@ async fn carried_out(desk: &Arc<Desk>, route: &Route, call: Call) -> Result<Done
 }
 
 /// Waits for the run that an answer is about. That takes no room from other requests.
-async fn waited(desk: &Desk, reply: Reply) -> Reply {
-    let Reply::WaitFor { run, at_most, page } = reply else { return reply };
-    let report = desk.running.wait(&run, at_most).await;
+async fn waited(desk: &Arc<Desk>, reply: Reply) -> Reply {
+    let Reply::WaitFor { run, waiting, at_most, page } = reply else { return reply };
+    let report = running::wait(desk, waiting, at_most).await;
     match (page, report) {
         (Some(page), _) => Reply::Go(page, None),
-        (None, Some(report)) => Reply::Data(Value::clone(&report)),
+        (None, Some(report)) => Reply::Data(report),
         (None, None) => Reply::Accepted(run),
     }
 }

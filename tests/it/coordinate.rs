@@ -13,7 +13,7 @@ use planwright::coordinate::{
     Changes, Claim, Coordinate, Error, Fence, Note, Shared, SharedWrite, Submission, Topic, Written,
 };
 use planwright::host::SystemClock;
-use planwright::journal::inbox::{EntryState, InboxEntry};
+use planwright::journal::inbox::{Asked, EntryState, InboxEntry, Queue};
 use planwright::journal::kept::{KeptSet, KeptStep};
 use planwright::journal::paused::Paused;
 use planwright::journal::{Journal, NoteKind};
@@ -38,7 +38,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 /// The service and the workspace that entries are for.
-const OF: (&str, &str) = ("embedded", "/a");
+const OF: (&str, &str, Option<Queue>) = ("embedded", "/a", None);
 
 fn note(kind: NoteKind) -> Note {
     let (name, detail) = ("test".to_owned(), Value::Null);
@@ -53,6 +53,7 @@ fn entry(key: Option<&str>, from: Option<&str>) -> InboxEntry {
         key: key.map(str::to_owned),
         skill: "tidy".into(),
         params: json!({ "days": 3 }),
+        asked: None,
         from_upn: "rook@bos.example".into(),
         from_agent: from.map(str::to_owned),
         to_agent: Some("rook".into()),
@@ -114,17 +115,39 @@ fn queue(shared: &Arc<dyn Coordinate>) {
         assert_eq!(submitted(&**shared, other).id, other.id);
     }
     assert_eq!(shared.open_entries(OF, None, 10_000).unwrap().len(), 4);
-    for of in [("elsewhere", "/a"), ("embedded", "/b")] {
+    for of in [("elsewhere", "/a", None), ("embedded", "/b", None)] {
         assert!(shared.open_entries(of, None, 10_000).unwrap().is_empty(), "{of:?}");
     }
     // A key is one in each workspace; and what no workspace is noted of is for all of them.
     let elsewhere =
         InboxEntry { workspace: Some("/b".into()), ..entry(Some("mail-1"), Some("victor")) };
     assert_eq!(submitted(&**shared, &elsewhere).id, elsewhere.id);
-    assert_eq!(shared.open_entries(("embedded", "/b"), None, 10_000).unwrap().len(), 1);
+    assert_eq!(shared.open_entries(("embedded", "/b", None), None, 10_000).unwrap().len(), 1);
     // Of many that submit under one key, one entry comes.
     at_once(shared, |shared, _| submitted(shared, &entry(Some("mail-2"), None)).attempts == 0);
     assert_eq!(shared.open_entries(OF, None, 10_000).unwrap().len(), 5);
+    // Runs that were asked for are a queue of their own, which takes no more than so many.
+    let asked = Some(Asked { script: Some("1".into()), dry_run: true });
+    let ask = || InboxEntry { asked: asked.clone(), ..entry(None, None) };
+    let within = |shared: &dyn Coordinate, run: &InboxEntry| {
+        let noted = note(NoteKind::Submitted);
+        match shared.submit(&Submission { room: Some(3), ..Submission::new(run, &noted) }) {
+            Err(Error::QueueFull { most: 3 }) => None,
+            added => Some(added.unwrap()),
+        }
+    };
+    let run = ask();
+    assert_eq!(within(&**shared, &run).as_ref(), Some(&run));
+    assert_eq!(shared.entry(&run.id).unwrap().as_ref(), Some(&run));
+    assert_eq!(at_once(shared, |shared, _| within(shared, &ask()).is_some()), 2);
+    assert!(within(&**shared, &ask()).is_none());
+    let open = |queue| shared.open_entries((OF.0, OF.1, queue), None, 10_000).unwrap().len();
+    assert_eq!((open(Some(Queue::Runs)), open(Some(Queue::Inbox)), open(None)), (3, 5, 8));
+    for of in shared.open_entries((OF.0, OF.1, Some(Queue::Runs)), None, 10_000).unwrap() {
+        let cancelled = InboxEntry { state: EntryState::Cancelled, ..of.clone() };
+        assert!(shared.move_entry(&of, &cancelled, &note(NoteKind::Cancelled)).unwrap());
+    }
+    assert!(within(&**shared, &InboxEntry { workspace: Some("/c".into()), ..ask() }).is_some());
     // Of many that take an entry, one has it.
     let taken = at_once(shared, |shared, n| {
         let by = Some(format!("worker {n}"));
@@ -341,7 +364,7 @@ impl Coordinate for Control {
     }
     fn open_entries(
         &self,
-        of: (&str, &str),
+        of: (&str, &str, Option<Queue>),
         after: Option<&InboxEntry>,
         limit: u32,
     ) -> Result<Vec<InboxEntry>, Error> {

@@ -10,6 +10,7 @@ mod support;
 mod terminal;
 
 // The program, end to end: runs, what is refused, what collides, what is typed wrong.
+mod accepted;
 mod adversary;
 mod approvals;
 mod attacks;

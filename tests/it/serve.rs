@@ -17,6 +17,7 @@ pub(crate) struct Server {
     child: Child,
     host: String,
     link: String,
+    killed: bool,
 }
 
 /// An answer.
@@ -44,7 +45,7 @@ impl Answer {
         self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
 
-    fn head(&self, name: &str) -> &str {
+    pub(crate) fn head(&self, name: &str) -> &str {
         self.head.get(name).map(String::as_str).unwrap_or_default()
     }
 }
@@ -64,7 +65,7 @@ impl Server {
         let host = url.strip_prefix("http://").unwrap().to_owned();
         let link = link.strip_prefix(&url).unwrap().to_owned();
         assert!(link.starts_with("/login?code="), "{link}");
-        Self { child, host, link }
+        Self { child, host, link, killed: false }
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
@@ -118,6 +119,21 @@ impl Server {
         self.ask("POST", path, &heads, &body.to_string())
     }
 
+    /// Ends it in the middle of whatever it does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.killed = true;
+    }
+
+    /// Returns the memory that it holds, in bytes; 0 where the system does not tell.
+    pub(crate) fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap_or_default();
+        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
+        line.and_then(|it| it.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) << 10
+    }
+
     /// Signs in by the printed link; returns the cookie.
     pub(crate) fn sign_in(&self) -> String {
         let answer = self.ask("GET", &self.link, &[], "").is(303);
@@ -130,6 +146,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if self.killed {
+            return;
+        }
         #[cfg(unix)]
         {
             let id = rustix::process::Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
@@ -242,7 +261,7 @@ fn runs_are_begun_and_read_as_the_command_line_shows_them() {
     let id = accepted.json()["run_id"].as_str().unwrap().to_owned();
     assert_eq!(accepted.head("location"), format!("/api/v1/runs/{id}"));
     let mut run = Value::Null;
-    while run["status"].is_null() {
+    while run["status"].is_null() || run["status"] == "queued" {
         run = server.get(&admin, accepted.head("location")).is(200).json();
     }
     assert_eq!((&run["run_id"], &run["status"]), (&json!(id), &json!("previewed")));

@@ -402,6 +402,11 @@ impl Place {
         self.dir.path()
     }
 
+    /// Returns the state folder of whoever runs the program here.
+    pub(crate) fn state(&self) -> std::path::PathBuf {
+        self.path().join("home/.local/share/planwright")
+    }
+
     /// Writes a file below the working folder, which makes a workspace of it if it is a
     /// `planwright.toml`.
     pub(crate) fn file(&self, path: &str, text: &str) -> &Self {

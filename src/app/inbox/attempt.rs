@@ -94,6 +94,13 @@ impl End {
         !matches!(self.code.as_deref(), Some("stopped" | "paused"))
     }
 
+    /// Makes what it means for a run that was asked for. Whoever asked learns how it ended, and must not
+    /// find later that it has begun again: only one that was stopped with its server does.
+    pub(crate) fn of_asked(self) -> Self {
+        let is_over = self.state == EntryState::Queued && self.code.as_deref() != Some("stopped");
+        if is_over { Self { state: EntryState::Failed, ..self } } else { self }
+    }
+
     fn held(run: &RunId) -> Self {
         let reason = Some(format!("a person must approve it: {run}"));
         Self { state: EntryState::Done, outcome: Some(RunStatus::Held), code: None, reason }
@@ -136,6 +143,7 @@ pub(crate) fn earlier(journal: &Journal, entry: &InboxEntry) -> Result<Earlier, 
             return Ok(Earlier::CutOff(first.clone()));
         }
         let end = End::of_report(finish.status, &finish.report);
+        let end = if entry.asked.is_some() { end.of_asked() } else { end };
         let is_over = end.state.is_over();
         return Ok(if is_over { Earlier::Ended(end) } else { Earlier::Nothing });
     }
@@ -159,6 +167,9 @@ mod tests {
         assert_eq!(of(RunStatus::Partial, "not_permitted").state, EntryState::Failed);
         assert!(!of(RunStatus::Failed, "stopped").counts());
         assert!(of(RunStatus::Failed, "unavailable").counts());
+        // Whoever asked for a run was told that it failed.
+        let of = |code: &str| End::of_failure(&AppError::new(code, "m").failure).of_asked().state;
+        assert_eq!((of("unavailable"), of("stopped")), (EntryState::Failed, EntryState::Queued));
         let cut_off = json!({ "unfinished": true, "error": { "code": "unavailable" } });
         assert_eq!(End::of_report(RunStatus::Partial, &cut_off).state, EntryState::Queued);
         let in_doubt = json!({ "unfinished": true, "error": { "code": "in_doubt" } });

@@ -20,13 +20,13 @@ use crate::app::params::kept;
 use crate::app::settings::Settings;
 use crate::app::workspace::{place, time_zone};
 use crate::host::{Decisions, Finished, Host, Nobody, Start, Stop, SystemClock, Watch};
-use crate::journal::inbox::{EntryState, InboxEntry};
+use crate::journal::inbox::{EntryState, InboxEntry, Queue};
 use crate::journal::paused::Paused;
 use crate::journal::{Guard, Journal, NoteKind, PlanLocks, Purpose, RunId, RunStatus};
 use crate::model::time::Calendar;
 use crate::model::{Clock as _, User};
-use crate::script::Bundle;
 use crate::script::reload::{Options, Watcher};
+use crate::script::{Bundle, Skill};
 
 /// The attempts at an entry.
 const ATTEMPTS: u32 = 3;
@@ -44,6 +44,14 @@ static N_WORKERS: AtomicU64 = AtomicU64::new(0);
 /// The entries that are read at once.
 const PAGE: u32 = 20;
 
+/// The one who hears of the runs that were asked for.
+pub(crate) trait Asking: Send + Sync {
+    /// Returns what listens to the progress of a run.
+    fn watch(&self, run: &RunId) -> Watch;
+    /// Hears that an entry is over, with the report of its run if this process has carried it out.
+    fn over(&self, entry: &InboxEntry, report: Option<Value>);
+}
+
 /// A worker on the inbox of a state folder.
 pub(crate) struct Worker {
     settings: Settings,
@@ -60,6 +68,9 @@ pub(crate) struct Worker {
     me: User,
     /// The agent for which it works; `None` for all of them.
     agent: Option<String>,
+    /// The queue that it works on; `None` for all of them.
+    queue: Option<Queue>,
+    asking: Option<Arc<dyn Asking>>,
     watch: Watch,
     name: String,
 }
@@ -100,6 +111,8 @@ impl Worker {
             others: Mutex::default(),
             me,
             agent: agent.map(str::to_owned),
+            queue: None,
+            asking: None,
             watch,
             // Each its own: one that has lost an entry must not pass for the one that has it now.
             name: format!(
@@ -108,6 +121,16 @@ impl Worker {
                 N_WORKERS.fetch_add(1, Ordering::Relaxed) + 1
             ),
         })
+    }
+
+    /// Has it work on what was submitted, and on nothing else.
+    pub(crate) fn on_inbox(self) -> Self {
+        Self { queue: Some(Queue::Inbox), ..self }
+    }
+
+    /// Has it work on the runs that were asked for, and tell of them.
+    pub(crate) fn on_runs(self, asking: Arc<dyn Asking>) -> Self {
+        Self { queue: Some(Queue::Runs), asking: Some(asking), ..self }
     }
 
     /// Carries out the next entry; returns what became of it, or `None` if nothing waits that can be
@@ -130,7 +153,7 @@ impl Worker {
     fn next(&self, is_patient: bool) -> Result<Option<(InboxEntry, Guard)>, AppError> {
         let now = SystemClock.now();
         let paused = self.journal.paused().map_err(|error| failed(&error))?;
-        let of = (self.connection.service.as_str(), self.workspace.as_str());
+        let of = (self.connection.service.as_str(), self.workspace.as_str(), self.queue);
         let mut last: Option<InboxEntry> = None;
         loop {
             let page = self.journal.open_entries(of, last.as_ref(), PAGE);
@@ -167,19 +190,16 @@ impl Worker {
     async fn carry_out(&self, mut entry: InboxEntry) -> Result<Option<InboxEntry>, AppError> {
         let stood = entry.clone();
         let (run, is_cut_off) = match blocking(|| earlier(&self.journal, &entry))? {
-            Earlier::Ended(end) => return self.settle(stood, entry, end),
+            Earlier::Ended(end) => return self.settle(stood, entry, (end, None)),
             Earlier::CutOff(run) => (run, true),
-            Earlier::Nothing => {
-                let id = RunId::parse(&uuid::Uuid::now_v7().to_string());
-                (id.map_err(|error| failed(&error))?, false)
-            }
+            Earlier::Nothing => (self.new_run(&entry)?, false),
         };
         if entry.attempts >= ATTEMPTS {
             let reason = "its worker was ended in the middle of it".to_owned();
             let reason = entry.reason.clone().unwrap_or(reason);
             let end =
                 End { state: EntryState::Queued, outcome: None, code: None, reason: Some(reason) };
-            return self.settle(stood, entry, end);
+            return self.settle(stood, entry, (end, None));
         }
         let now = SystemClock.now();
         entry.state = EntryState::Running;
@@ -201,16 +221,29 @@ impl Worker {
         beat.abort();
         // A lease that is being extended must not come after the end.
         let _aborted = beat.await;
-        let end = match finished {
+        let (end, report) = match finished {
             Ok(finished) => {
                 let report = serde_json::to_value(&finished.report).unwrap_or_default();
                 let status = report["status"].as_str().and_then(RunStatus::parse);
-                End::of_report(status.unwrap_or(RunStatus::Failed), &report)
+                (End::of_report(status.unwrap_or(RunStatus::Failed), &report), Some(report))
             }
-            Err(error) => End::of_failure(&error.failure),
+            Err(error) => (End::of_failure(&error.failure), None),
         };
+        let end = if entry.asked.is_some() { end.of_asked() } else { end };
         let stood = entry.clone();
-        self.settle(stood, entry, end)
+        self.settle(stood, entry, (end, report))
+    }
+
+    /// Returns the id of a run that begins: for one that was asked for, that of its entry, unless one
+    /// was begun under it.
+    fn new_run(&self, entry: &InboxEntry) -> Result<RunId, AppError> {
+        if entry.asked.is_some() {
+            let promised = RunId::parse(&entry.id).map_err(|error| failed(&error))?;
+            if !blocking(|| self.journal.has_run(&promised)).map_err(|error| failed(&error))? {
+                return Ok(promised);
+            }
+        }
+        RunId::parse(&uuid::Uuid::now_v7().to_string()).map_err(|error| failed(&error))
     }
 
     /// Notes what an attempt came to.
@@ -218,7 +251,7 @@ impl Worker {
         &self,
         stood: InboxEntry,
         mut entry: InboxEntry,
-        end: End,
+        (end, report): (End, Option<Value>),
     ) -> Result<Option<InboxEntry>, AppError> {
         let now = SystemClock.now();
         if stood.state == EntryState::Running && !end.counts() {
@@ -241,7 +274,11 @@ impl Worker {
         let mut note = note_on(&entry, NoteKind::Settled, now);
         note.name.clone_from(&self.name);
         let moved = blocking(|| self.journal.move_entry(&stood, &entry, &note));
-        Ok(moved.map_err(|error| failed(&error))?.then_some(entry))
+        let moved = moved.map_err(|error| failed(&error))?;
+        if let Some(asking) = self.asking.as_ref().filter(|_| moved && entry.state.is_over()) {
+            asking.over(&entry, report);
+        }
+        Ok(moved.then_some(entry))
     }
 
     /// Runs the skill of an entry, or carries on the run that was cut off, as the agent that it is for.
@@ -261,9 +298,14 @@ impl Worker {
         // With the grants of today, not with those of the day it was submitted.
         let granted = known_agent(&app.workspace, agent)?;
         check_sender(&app.workspace, entry)?;
-        check_may_run(config, agent, Some(&entry.skill))?;
+        let script = entry.asked.as_ref().and_then(|asked| asked.script.as_deref());
+        check_may_run(config, agent, Some(entry.skill.as_str()).filter(|_| script.is_none()))?;
         let own = self.own_connection(&app, agent).await?;
-        let host = self.host(&app, own.as_deref(), agent)?;
+        let watch = match &self.asking {
+            Some(asking) => asking.watch(&run),
+            None => self.watch.clone(),
+        };
+        let host = self.host(&app, own.as_deref(), (agent, watch))?;
         let start = |purpose| Start {
             purpose,
             skill: entry.skill.clone(),
@@ -271,13 +313,19 @@ impl Worker {
             params: Value::Null,
             agent: granted.clone(),
             force: false,
-            dry_run: false,
+            dry_run: entry.asked.as_ref().is_some_and(|asked| asked.dry_run),
         };
         if is_cut_off {
             let start = start(Purpose::Resume);
             return Ok(host.resume(run.as_str(), Decisions::default(), start).await?);
         }
-        let skill = bundle.skill(&entry.skill)?;
+        let skill = match script {
+            Some(text) => {
+                let libraries = &app.workspace.libraries;
+                Arc::new(Skill::compile(&entry.skill, &entry.skill, text, libraries)?)
+            }
+            None => bundle.skill(&entry.skill)?,
+        };
         let calendar = Calendar::at(SystemClock.now(), time_zone(&app.workspace)?);
         let given = entry.params.as_object().cloned().unwrap_or_default();
         let params = skill.manifest.checked(&given, &calendar)?;
@@ -294,11 +342,11 @@ impl Worker {
         &self,
         app: &App,
         own: Option<&ServiceConnection>,
-        agent: Option<&str>,
+        (agent, watch): (Option<&str>, Watch),
     ) -> Result<Host, AppError> {
         let (nobody, judge) = (Arc::new(Nobody), self.watcher.judge(agent));
         let connection = own.unwrap_or(&self.connection);
-        app.host(connection, &app.workspace, agent, judge, nobody, self.watch.clone())
+        app.host(connection, &app.workspace, agent, judge, nobody, watch)
     }
 
     /// Returns the connection of an agent that signs in with a profile of its own.
@@ -340,6 +388,10 @@ fn blocking<T>(job: impl FnOnce() -> T) -> T {
 
 /// Returns whether the agent that an entry is for is paused: the entry waits until that is lifted.
 fn is_paused(paused: &[Paused], entry: &InboxEntry) -> bool {
+    // Whoever has asked for a run hears at once that it cannot write.
+    if entry.asked.is_some() {
+        return false;
+    }
     let Some(agent) = entry.to_agent.as_deref() else { return false };
     paused.iter().any(|pause| pause.agent.as_deref().is_none_or(|name| name == agent))
 }

@@ -70,6 +70,7 @@ pub(crate) fn submit(
         key: order.key,
         skill: order.skill.to_owned(),
         params: Value::Object(order.params),
+        asked: None,
         from_upn: by.upn.clone(),
         from_agent,
         to_agent: Some(order.to.to_owned()),

@@ -10,13 +10,14 @@ use crate::app::shown::pending::{listed as set, saved};
 use crate::app::shown::runs::{listed, whole};
 use crate::app::shown::scripts;
 use crate::host::{Failure, SystemClock};
-use crate::journal::inbox::Page;
+use crate::journal::inbox::{EntryState, InboxEntry, Page};
 use crate::journal::kept::KeptState;
 use crate::journal::{Error, RunId, RunSummary};
 use crate::model::Clock as _;
 use crate::script::workspace::config::AgentConfig;
 use crate::serve::call::{Call, Reply};
 use crate::serve::desk::Work;
+use crate::serve::running::report_of;
 
 pub(crate) fn failed(error: &Error) -> AppError {
     Failure::from_error(error.code(), error, error.hint()).into()
@@ -72,24 +73,59 @@ pub(crate) fn runs(work: &Work, call: &Call) -> Result<Reply, AppError> {
     Ok(Reply::List(runs.iter().map(listed).collect(), next))
 }
 
-/// Returns all of a run: from the journal, or as it was accepted here.
+/// The most runs that carried on one another and are followed.
+const MAX_CHAIN: usize = 100;
+
+/// Returns all of a run that was accepted, wherever it stands.
+fn of_entry(work: &Work, entry: &InboxEntry) -> Result<Value, AppError> {
+    let waits = |status: Value, report: Value| {
+        json!({
+            "run_id": entry.id, "at": entry.created_at, "skill": entry.skill,
+            "actor": { "upn": entry.from_upn, "agent": entry.to_agent },
+            "status": status, "rounds": [], "report": report,
+        })
+    };
+    if entry.state == EntryState::Queued {
+        return Ok(waits(json!("queued"), Value::Null));
+    }
+    let mut next = entry.run.clone();
+    let mut found = None;
+    for _ in 0..MAX_CHAIN {
+        let Some(id) = next.take() else { break };
+        if !work.desk.journal.has_run(&id).map_err(|error| failed(&error))? {
+            break;
+        }
+        let run = work.desk.journal.run(id.as_str()).map_err(|error| failed(&error))?;
+        // It was cut off, and another has carried it on.
+        let by = run.finish.as_ref().and_then(|finish| finish.report["resumed_by"].as_str());
+        next = by.and_then(|by| RunId::parse(by).ok());
+        found = Some(run);
+    }
+    match found {
+        Some(run) if run.finish.is_some() || !entry.state.is_over() => {
+            let mut shown = whole(&run);
+            if run.start.id.as_str() != entry.id {
+                shown["accepted_as"] = json!(entry.id);
+            }
+            Ok(shown)
+        }
+        _ if entry.state.is_over() => Ok(waits(json!("failed"), report_of(entry))),
+        _ => Ok(waits(Value::Null, Value::Null)),
+    }
+}
+
+/// Returns all of a run: from the journal, or as it was accepted.
 ///
 /// # Errors
 /// There is none.
 pub(crate) fn one_run(work: &Work, id: &str) -> Result<Value, AppError> {
     let none = |id: &str| AppError::new("not_found", format!("there is no run `{id}`"));
-    let accepted = work.desk.running.find(id);
+    let accepted = work.desk.journal.inbox_entry(id).map_err(|error| failed(&error))?;
+    if let Some(entry) = accepted.filter(|entry| entry.asked.is_some()) {
+        return of_entry(work, &entry);
+    }
     match work.desk.journal.run(id) {
         Ok(run) => Ok(whole(&run)),
-        Err(_) if accepted.is_some() => {
-            // It waits, or it was refused before it could begin.
-            let (skill, report) = accepted.ok_or_else(|| none(id))?;
-            let status = report.as_ref().map(|report| report["status"].clone());
-            Ok(json!({
-                "run_id": id, "skill": skill, "status": status, "rounds": [],
-                "report": report.as_deref(),
-            }))
-        }
         Err(error @ (Error::NoRun(_) | Error::Ambiguous { .. })) => {
             tracing::debug!(%error, "a run that is not to be found");
             Err(none(id))

@@ -1,34 +1,41 @@
 //! Runs that are asked for, and skills that are submitted.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use crate::app::agent::check_may_run;
 use crate::app::error::AppError;
-use crate::app::inbox::Wish;
+use crate::app::inbox::{Wish, failed, note_on};
 use crate::app::params::kept;
-use crate::app::workspace::time_zone;
-use crate::host::{Nobody, Program, RunProgress, Start, Stop, SystemClock, Watch};
-use crate::journal::{Purpose, RunId};
+use crate::app::workspace::{place, time_zone};
+use crate::coordinate::Coordinate;
+use crate::host::SystemClock;
+use crate::journal::NoteKind;
+use crate::journal::inbox::{Asked, EntryState, InboxEntry, Submission};
 use crate::model::Clock as _;
 use crate::model::time::Calendar;
 use crate::script::Skill;
 use crate::script::source::MAX_SOURCE;
 use crate::script::workspace::manifest::Manifest;
 use crate::serve::call::{Call, Reply};
-use crate::serve::desk::{Desk, Work};
+use crate::serve::desk::Work;
 
 /// The name of a script without one, in reports.
 const SCRIPT: &str = "script";
 /// The longest wait for a report, in seconds.
 const MAX_WAIT: usize = 60;
 
-/// A run that is ready to begin.
+/// The most runs that wait or are at work.
+const MAX_OPEN: u32 = 1_000;
+
+/// A run that may begin.
 struct Ready {
-    start: Start,
-    program: Arc<dyn Program>,
+    skill: String,
+    script: Option<String>,
+    params: Map<String, Value>,
+    agent: Option<String>,
+    dry_run: bool,
 }
 
 /// Answers `POST runs`: accepts a run, and waits for its report if that was asked for.
@@ -52,24 +59,22 @@ pub(crate) fn begin(work: &Work, call: &Call) -> Result<Reply, AppError> {
             return Err(AppError::new("parameter", message));
         }
     };
-    let id = accept(&work.desk, ready)?;
-    let Some(wait) = wait else { return Ok(Reply::Accepted(id)) };
-    let at_most = Duration::from_secs(u64::try_from(wait).unwrap_or(0));
-    Ok(Reply::WaitFor { run: id, at_most, page: None })
+    let at_most = wait.map(|wait| Duration::from_secs(u64::try_from(wait).unwrap_or(0)));
+    accept(work, call, ready, at_most)
 }
 
-/// Begins a run of a skill; `take` reads its parameters. Returns the id of the run.
+/// Begins a run of a skill; `take` reads its parameters. The answer waits a moment for its report.
 ///
 /// # Errors
 /// There is no such skill, the agent may not run it, or its parameters are wrong.
 pub(crate) fn begin_skill(
-    work: &Work,
+    (work, call): (&Work, &Call),
     who: (&str, Option<&str>),
-    dry_run: bool,
+    (dry_run, at_most): (bool, Duration),
     take: impl FnOnce(&Manifest, &Calendar) -> Result<Map<String, Value>, AppError>,
-) -> Result<String, AppError> {
+) -> Result<Reply, AppError> {
     let ready = of_skill(work, who, dry_run, take)?;
-    accept(&work.desk, ready)
+    accept(work, call, ready, Some(at_most))
 }
 
 fn of_skill(
@@ -86,7 +91,13 @@ fn of_skill(
     let skill = work.bundle.skill(name)?;
     let calendar = Calendar::at(SystemClock.now(), time_zone(&work.app.workspace)?);
     let params = take(&skill.manifest, &calendar)?;
-    ready(work, (&skill, agent), dry_run, params)
+    Ok(Ready {
+        skill: name.to_owned(),
+        script: None,
+        params,
+        agent: agent.map(str::to_owned),
+        dry_run,
+    })
 }
 
 fn of_script(
@@ -104,82 +115,64 @@ fn of_script(
     let skill = Skill::compile(SCRIPT, SCRIPT, text, &work.app.workspace.libraries)?;
     let calendar = Calendar::at(SystemClock.now(), time_zone(&work.app.workspace)?);
     let params = skill.manifest.checked(given, &calendar)?;
-    ready(work, (&skill, agent), dry_run, params)
-}
-
-fn ready(
-    work: &Work,
-    (skill, agent): (&Skill, Option<&str>),
-    dry_run: bool,
-    params: Map<String, Value>,
-) -> Result<Ready, AppError> {
-    let start = Start {
-        purpose: Purpose::Run,
-        skill: skill.name.clone(),
-        skill_digest: Some(skill.digest().to_owned()),
-        params: Value::Object(kept(&params)),
-        agent: work.app.agent(agent)?,
-        force: false,
+    Ok(Ready {
+        skill: SCRIPT.to_owned(),
+        script: Some(text.to_owned()),
+        params,
+        agent: agent.map(str::to_owned),
         dry_run,
+    })
+}
+
+/// Accepts a run: it is in the durable queue before anybody hears its id, so that whatever becomes of
+/// this process, it is carried out once.
+fn accept(
+    work: &Work,
+    call: &Call,
+    ready: Ready,
+    at_most: Option<Duration>,
+) -> Result<Reply, AppError> {
+    let (desk, me, now) = (&work.desk, work.me()?, SystemClock.now());
+    let for_record = kept(&ready.params);
+    let params = Value::Object(ready.params);
+    let entry = InboxEntry {
+        id: uuid::Uuid::now_v7().to_string(),
+        service: desk.service().to_owned(),
+        workspace: Some(place(&work.app.workspace)),
+        key: None,
+        skill: ready.skill,
+        params,
+        asked: Some(Asked { script: ready.script, dry_run: ready.dry_run }),
+        from_upn: me.upn,
+        from_agent: None,
+        to_agent: ready.agent,
+        state: EntryState::Queued,
+        attempts: 0,
+        leased_by: None,
+        lease_until: None,
+        not_before: None,
+        run: None,
+        outcome: None,
+        code: None,
+        reason: None,
+        created_at: now,
+        ended_at: None,
     };
-    let program = skill.program(params, work.config().limits_of(agent).budget());
-    Ok(Ready { start, program })
-}
-
-/// Accepts a run and lets it begin when there is room.
-fn accept(desk: &Arc<Desk>, ready: Ready) -> Result<String, AppError> {
-    let id = uuid::Uuid::now_v7().to_string();
-    let run = RunId::parse(&id).map_err(|error| AppError::new("bug", error.to_string()))?;
-    let hand_in = desk.running.accept(&id, &ready.start.skill)?;
-    let (desk, shown) = (Arc::clone(desk), id.clone());
+    let mut note = note_on(&entry, NoteKind::Submitted, now);
+    note.actor = Some(me.id);
+    call.name().clone_into(&mut note.name);
+    note.detail["params"] = Value::Object(for_record);
+    let waiting = at_most.map(|at_most| (desk.running.expect(&entry.id), at_most));
+    let queue: &dyn Coordinate = &*desk.journal;
+    let submission = Submission { room: Some(MAX_OPEN), ..Submission::new(&entry, &note) };
+    queue.submit(&submission).map_err(|error| failed(&error))?;
     desk.metrics.runs_open.inc();
-    let stop = Arc::new(Stop::default());
-    // Also what still waits is stopped when the server ends, and recorded as stopped.
-    let noted = desk.note_stop(&stop);
-    tokio::runtime::Handle::current().spawn(async move {
-        let permit = Arc::clone(&desk.room_for_runs).acquire_owned().await.ok();
-        let at_work = Arc::clone(&desk);
-        let done = tokio::task::spawn_blocking(move || {
-            let report = carry_out(&at_work, run, ready, stop);
-            drop((permit, noted));
-            report
-        });
-        let report = done.await.unwrap_or_else(|error| {
-            json!({
-                "run_id": shown, "status": "failed",
-                "error": { "code": "bug", "message": format!("planwright itself failed: {error}") },
-            })
-        });
-        desk.metrics.runs_open.dec();
-        hand_in.report(report);
-    });
-    Ok(id)
-}
-
-fn carry_out(desk: &Arc<Desk>, run: RunId, ready: Ready, stop: Arc<Stop>) -> Value {
-    let (app, bundle) = desk.app(stop);
-    let work = Work { desk: Arc::clone(desk), app, bundle };
-    let Ready { start, program } = ready;
-    let (news, id) = (Arc::clone(desk), run.to_string());
-    let watch = Watch::new(move |progress| {
-        if let RunProgress::Applying { done, total } = progress {
-            let told = json!({ "run_id": id, "kind": "applying", "done": done, "total": total });
-            news.news.tell("run", told);
-        }
-    });
-    let agent = start.agent.as_ref().map(|agent| agent.name.clone());
-    let skill = start.skill.clone();
-    match work.host(agent.as_deref(), Arc::new(Nobody), watch) {
-        Ok(host) => {
-            let id = run.clone();
-            let finished = work.wait(host.run_as(run, start, program));
-            serde_json::to_value(&finished.report)
-                .unwrap_or_else(|_| json!({ "run_id": id.as_str(), "status": "failed" }))
-        }
-        Err(error) => json!({
-            "run_id": run.as_str(), "skill": skill, "status": "failed", "error": error.failure,
-        }),
-    }
+    desk.running.wake.notify_one();
+    let run = entry.id;
+    Ok(match waiting {
+        Some((waiting, at_most)) => Reply::WaitFor { run, waiting, at_most, page: None },
+        None => Reply::Accepted(run),
+    })
 }
 
 /// Answers `POST inbox`: submits a skill.

@@ -54,11 +54,16 @@ pub(crate) fn run_skill(work: &Work, call: &Call) -> Result<Reply, AppError> {
     }
     let dry_run = field(call, "action") != Some("apply");
     let who = (call.part("name"), field(call, "agent"));
-    let id = runs::begin_skill(work, who, dry_run, |manifest, calendar| {
+    let begun = runs::begin_skill((work, call), who, (dry_run, A_MOMENT), |manifest, calendar| {
         Ok(manifest.taken(&given, calendar)?)
     })?;
-    let page = Some(path(&["runs", &id]));
-    Ok(Reply::WaitFor { run: id, at_most: A_MOMENT, page })
+    Ok(match begun {
+        Reply::WaitFor { run, waiting, at_most, .. } => {
+            let page = Some(path(&["runs", &run]));
+            Reply::WaitFor { run, waiting, at_most, page }
+        }
+        other => other,
+    })
 }
 
 /// Returns a call with nothing in its body but a reason, if one was given.

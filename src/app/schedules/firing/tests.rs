@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::coordinate::{Changes, Claim, Fence, Shared, Submission};
-use crate::journal::inbox::{EntryState, Page};
+use crate::journal::inbox::{EntryState, Page, Queue};
 use crate::journal::kept::{KeptSet, KeptStep};
 use crate::journal::paused::Paused;
 use crate::journal::{Journal, NoteKind};
@@ -76,7 +76,7 @@ impl Coordinate for Mortal<'_> {
     }
     fn open_entries(
         &self,
-        of: (&str, &str),
+        of: (&str, &str, Option<Queue>),
         after: Option<&InboxEntry>,
         limit: u32,
     ) -> Result<Vec<InboxEntry>, Error> {

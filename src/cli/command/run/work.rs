@@ -52,7 +52,7 @@ fn go_on(context: &Context<'_>) -> Result<Exit, AppError> {
     };
     let stop = context.interrupt();
     context.block_on(async {
-        let engine = Engine::start(Arc::new(app), context.watch()).await?;
+        let engine = Engine::start(Arc::new(app), context.watch(), None).await?;
         context.ui.note("Schedules and triggers fire; Ctrl-C ends it.");
         stop.wait().await;
         engine.stop(STOPPING).await;

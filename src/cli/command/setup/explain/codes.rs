@@ -363,6 +363,12 @@ pub(crate) const CODES: &[Code] = &[
         "`planwright policy check` says what is wrong with it.",
     ),
     code(
+        "queue_full",
+        "So many runs wait already that another is not accepted.",
+        "Programs ask `serve` for runs faster than they are carried out.",
+        "Ask again after the seconds in the `Retry-After` header.",
+    ),
+    code(
         "read_only",
         "The board is read only here.",
         "A policy, or a preview of what was before, tried to write.",
