@@ -170,7 +170,8 @@ impl Journal {
     /// # Errors
     /// The journal cannot be read.
     pub fn proposals_like(&self, id: &str, agent: Option<&str>) -> Result<Vec<Proposal>, Error> {
-        let condition = "substr(id, 1, length(?1)) = ?1 AND (?2 IS NULL OR agent = ?2)";
+        let condition = "(substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1)
+            AND (?2 IS NULL OR agent = ?2)";
         self.store.read(|on| proposals(on, condition, params![id, agent]))
     }
 

@@ -229,3 +229,25 @@ fn a_proposal_that_cannot_be_written_waits_again() {
     place.run(&["approve", id]).code(0);
     assert_eq!(written(&place), COUNT);
 }
+
+/// A part of an id that a set and a proposal share decides on neither.
+#[test]
+fn a_proposal_does_not_go_before_a_set_of_the_same_beginning() {
+    let planner = Planner::demo();
+    let config = "[policies]\nalways = []\n[agents.rook]\nmay_apply = \"approved\"\n";
+    let place = place(&planner, config);
+    let script = "plan(\"BOS Operations\").tasks[0].priority = 9;";
+    let held = place.script(script, &["--as", "rook", "--json"]).code(7).json();
+    let proposed = proposed(&place);
+    let [set, proposal] = [&held["pending"], &proposed["id"]].map(|id| id.as_str().unwrap());
+    let common = set.chars().zip(proposal.chars()).take_while(|(a, b)| a == b).count();
+    // Both are of one minute, so their beginnings are the same.
+    assert!(common >= 6, "{set} {proposal}");
+    let part = &set[..6];
+    let refused = place.run(&["reject", part, "--reason", "No", "--json"]).code(1);
+    assert!(refused.stdout.contains("ambiguous"), "{}", refused.stdout);
+    assert_eq!((state(&place, set), state(&place, proposal)), (json!("pending"), json!("pending")));
+    // The end of an id tells them apart, as lists show it.
+    place.run(&["reject", &proposal[28..], "--reason", "No"]).code(0);
+    assert_eq!(state(&place, proposal), "rejected");
+}

@@ -18,7 +18,7 @@ use crate::app::pending::failed;
 use crate::app::pending::in_force::is_at_work;
 use crate::host::Stop;
 use crate::journal::proposal::{Proposal, ProposalState};
-use crate::journal::{Note, NoteKind};
+use crate::journal::{Error, Note, NoteKind};
 use crate::model::User;
 use crate::script::workspace::read_script;
 
@@ -257,10 +257,10 @@ impl App {
         Ok(shown)
     }
 
-    /// Returns the proposal of an id, or of the beginning of one; an agent finds only its own.
+    /// Returns the proposal of an id, or of a unique beginning or end of one; an agent finds only its own.
     ///
     /// # Errors
-    /// Several begin so, or the journal cannot be read.
+    /// Several have it, a set that waits among them, or the journal cannot be read.
     pub(crate) fn proposal(
         &self,
         id: &str,
@@ -274,7 +274,18 @@ impl App {
         let mut found = journal.proposals_like(id, agent).map_err(|error| failed(&error))?;
         let Some(proposal) = found.pop() else { return Ok(None) };
         if !found.is_empty() {
-            let message = format!("{} proposals begin with `{id}`", found.len() + 1);
+            let message =
+                format!("the ids of {} proposals begin or end with `{id}`", found.len() + 1);
+            return Err(AppError::new("ambiguous", message).hint("give more of the id"));
+        }
+        // Nobody decides on one thing by a part of an id that another has as well.
+        let set = match agent {
+            None => journal.kept_set(id).map(|set| set.is_some()),
+            Some(agent) => journal.run_of_agent(id, agent).map(|_| true),
+        };
+        if matches!(set, Ok(true) | Err(Error::Ambiguous { .. })) {
+            let message =
+                format!("a proposal and a set that waits have ids that begin or end with `{id}`");
             return Err(AppError::new("ambiguous", message).hint("give more of the id"));
         }
         Ok(Some(self.not_expired(proposal, now)?))
