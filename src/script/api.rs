@@ -25,7 +25,7 @@ use crate::script::api::handles::{
 use crate::script::api::value::{Fallible, OrRaise, raise};
 use crate::script::source::ScriptKind;
 
-mod arguments;
+pub(crate) mod arguments;
 mod beta;
 mod board;
 mod bucket;
@@ -39,7 +39,7 @@ mod list_order;
 mod lists;
 mod people;
 mod plan;
-mod query;
+pub(crate) mod query;
 mod task;
 mod testing;
 mod text;

@@ -6,6 +6,7 @@
 
 mod call;
 mod compare;
+mod fields;
 pub(crate) mod kind;
 pub(crate) mod policy_slips;
 mod tree;

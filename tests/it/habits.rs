@@ -194,3 +194,57 @@ fn keys_are_the_same_however_they_are_asked_for() {
         all.sort_by(|t| t.tilte)";
     place.script(script, &[]).code(1).says(&["a Task has no property `tilte`", "`title`"]);
 }
+
+/// Maps that name fields: what is said of a wrong name or value in one.
+const IN_MAPS: &[(&str, &str)] = &[
+    ("my_tasks().where(#{ overdu: true });", "`where` knows no `overdu` · did you mean `overdue`?"),
+    ("plan(\"x\").tasks.where(#{ completed: true }).len();", "`is_completed`"),
+    ("my_tasks().where(#{ progress: \"done\" });", "`done` is not a progress value"),
+    ("my_tasks().where(#{ priority: \"urgnt\" });", "did you mean `urgent`?"),
+    ("plan(\"x\").create_task(#{ title: \"a\", descripton: \"b\" });", "`description`"),
+    ("plan(\"x\").bucket(\"b\").create_task(#{ title: \"a\", asign: me() });", "`assign`"),
+    ("plan(\"x\").create_task(#{ title: \"a\", progress: 50 });", "`50` is not a progress value"),
+    ("plan(\"x\").task(\"a\").update(#{ duee: today() });", "`update` knows no `duee`"),
+    ("plan(\"x\").task(\"a\").update(#{ priority: 11 });", "it is 0 to 10 or one of urgent"),
+    ("plan(\"x\").update(#{ name: \"a\" });", "did you mean `title`?"),
+    ("for b in plan(\"x\").buckets { b.update(#{ title: \"a\" }); }", "it knows name"),
+    ("for i in task(\"x\").checklist { i.update(#{ cheked: true }); }", "`checked`"),
+    ("fn f(x) { x.update(#{ wrong: 1 }); } f(1);", "`update` knows no `wrong`"),
+];
+
+#[test]
+fn a_wrong_name_in_a_map_of_fields_is_found_without_a_run() {
+    let place = Place::embedded();
+    place.file("planwright.toml", "");
+    let right = [
+        "my_tasks().where(#{ overdue: 3, priority: \"low\", progress: \"completed\" });",
+        "plan(\"x\").create_task(#{ title: \"a\", priority: (), key: \"k\" });",
+        "let p = \"anything\"; plan(\"x\").task(\"a\").update(#{ priority: p, labels: [\"IT\"] });",
+        "fn update(m) { m.x } update(#{ x: 1 }); fn of(x) { x.update(#{ y: 1 }) } of(1);",
+        "let m = #{ anything: 1 }; m.remove(\"anything\");",
+    ];
+    let all = IN_MAPS.iter().map(|(text, _)| *text).chain(right);
+    for (n, text) in all.enumerate() {
+        place.file(&format!("scripts/skills/s{n:03}.rhai"), text);
+    }
+    let checked = place.run(&["skill", "check", "--json"]).json();
+    let scripts = checked["scripts"].as_array().unwrap();
+    for (script, (text, says)) in scripts.iter().zip(IN_MAPS) {
+        let finding = &script["findings"][0];
+        let said = format!(
+            "{} · {}",
+            finding["message"].as_str().unwrap_or_default(),
+            finding["hint"].as_str().unwrap_or_default()
+        );
+        assert!(said.contains(says), "{text}\n{said}");
+        // The place is that of the name, not of the call.
+        let column = usize::try_from(finding["at"]["column"].as_u64().unwrap()).unwrap();
+        let open = text.find("#{").unwrap();
+        assert!(column > open + 2, "{text}: {column}");
+    }
+    for (script, text) in scripts[IN_MAPS.len()..].iter().zip(right) {
+        let findings = script["findings"].as_array().unwrap();
+        let errors: Vec<_> = findings.iter().filter(|it| it["severity"] == "error").collect();
+        assert!(errors.is_empty(), "{text}: {errors:?}");
+    }
+}

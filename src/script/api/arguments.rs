@@ -8,6 +8,22 @@ use crate::script::api::date::Date;
 use crate::script::api::handles::{Bucket, User};
 use crate::script::api::value::{Fallible, OrRaise as _, invalid, kind_of};
 
+/// The fields that `create_task` takes.
+pub(crate) const OF_NEW_TASK: [&str; 12] = [
+    "title",
+    "bucket",
+    "assign",
+    "due",
+    "start",
+    "priority",
+    "progress",
+    "labels",
+    "description",
+    "checklist",
+    "references",
+    "key",
+];
+
 /// Reads a bucket: a Bucket, or its name.
 pub(crate) fn parse_bucket(
     value: &Dynamic,
@@ -123,20 +139,6 @@ pub(crate) fn parse_reference(value: &Dynamic, session: &Session) -> Fallible<(S
 
 /// Reads the map that `create_task` takes.
 pub(crate) fn new_task(session: &Session, plan: &PlanId, fields: Map) -> Fallible<NewTask> {
-    const KNOWN: [&str; 12] = [
-        "title",
-        "bucket",
-        "assign",
-        "due",
-        "start",
-        "priority",
-        "progress",
-        "labels",
-        "description",
-        "checklist",
-        "references",
-        "key",
-    ];
     let mut new = NewTask::default();
     for (key, value) in fields {
         match key.as_str() {
@@ -190,7 +192,7 @@ pub(crate) fn new_task(session: &Session, plan: &PlanId, fields: Map) -> Fallibl
                 new.key = Some(key);
             }
             other => {
-                let known = KNOWN.join(", ");
+                let known = OF_NEW_TASK.join(", ");
                 return invalid(
                     session,
                     format!("create_task has no field `{other}`; it takes {known}"),

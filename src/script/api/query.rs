@@ -34,7 +34,7 @@ pub(crate) fn add_effects(module: &mut Module) {
 }
 
 /// The conditions of `where`.
-const CONDITIONS: [&str; 12] = [
+pub(crate) const CONDITIONS: [&str; 12] = [
     "assigned_to",
     "bucket",
     "due",
@@ -48,6 +48,28 @@ const CONDITIONS: [&str; 12] = [
     "text",
     "title",
 ];
+
+/// The fields that `update` sets of a task.
+pub(crate) const OF_TASK: [&str; 12] = [
+    "assign",
+    "bucket",
+    "checklist",
+    "description",
+    "due",
+    "labels",
+    "percent_complete",
+    "priority",
+    "progress",
+    "references",
+    "start",
+    "title",
+];
+/// The same of a plan.
+pub(crate) const OF_PLAN: [&str; 1] = ["title"];
+/// The same of a bucket.
+pub(crate) const OF_BUCKET: [&str; 1] = ["name"];
+/// The same of a checklist item.
+pub(crate) const OF_ITEM: [&str; 2] = ["checked", "title"];
 
 /// A condition, read once for all tasks.
 enum Condition {
@@ -358,21 +380,7 @@ mod effects {
     /// priority: "low" })`. `assign`, `labels`, `checklist` and `references` add to what is there.
     #[rhai_fn(name = "update", pure, volatile, return_raw)]
     pub fn update_task(ctx: NativeCallContext, task: &mut Task, fields: Map) -> Fallible<()> {
-        const KNOWN: [&str; 12] = [
-            "assign",
-            "bucket",
-            "checklist",
-            "description",
-            "due",
-            "labels",
-            "percent_complete",
-            "priority",
-            "progress",
-            "references",
-            "start",
-            "title",
-        ];
-        check_known(&ctx, &fields, &KNOWN, "update")?;
+        check_known(&ctx, &fields, &OF_TASK, "update")?;
         for (name, value) in fields {
             let session = task.session.clone();
             match name.as_str() {
@@ -422,7 +430,7 @@ mod effects {
     /// Sets several fields at once: `update(#{ title: "…" })`.
     #[rhai_fn(name = "update", pure, volatile, return_raw)]
     pub fn update_plan(ctx: NativeCallContext, plan: &mut Plan, fields: Map) -> Fallible<()> {
-        check_known(&ctx, &fields, &["title"], "update")?;
+        check_known(&ctx, &fields, &OF_PLAN, "update")?;
         let session = plan.session.clone();
         for value in fields.values() {
             let title = parse_text(value, &session, "a title")?;
@@ -435,7 +443,7 @@ mod effects {
     /// Sets several fields at once: `update(#{ name: "…" })`.
     #[rhai_fn(name = "update", pure, volatile, return_raw)]
     pub fn update_bucket(ctx: NativeCallContext, bucket: &mut Bucket, fields: Map) -> Fallible<()> {
-        check_known(&ctx, &fields, &["name"], "update")?;
+        check_known(&ctx, &fields, &OF_BUCKET, "update")?;
         let session = bucket.session.clone();
         for value in fields.values() {
             let name = parse_text(value, &session, "a name")?;
@@ -452,7 +460,7 @@ mod effects {
         item: &mut ChecklistItem,
         fields: Map,
     ) -> Fallible<()> {
-        check_known(&ctx, &fields, &["checked", "title"], "update")?;
+        check_known(&ctx, &fields, &OF_ITEM, "update")?;
         for (name, value) in fields {
             if name == "title" {
                 let title = parse_text(&value, &item.session, "a title")?;

@@ -18,6 +18,7 @@ impl Walk<'_> {
         if let ("contains", [item], [of_item]) = (name, call.args.as_ref(), arguments.as_slice()) {
             self.contained((&Expr::Unit(at), on), (item, of_item), at);
         }
+        self.fields_given(on, call);
         let Some(host) = on.host() else { return of_language(on, name) };
         let is_own = self.script.named(name).next().is_some();
         let mut members = functions(Some(host), name).peekable();
