@@ -207,7 +207,7 @@ const IN_MAPS: &[(&str, &str)] = &[
     ("plan(\"x\").task(\"a\").update(#{ duee: today() });", "`update` knows no `duee`"),
     ("plan(\"x\").task(\"a\").update(#{ priority: 11 });", "it is 0 to 10 or one of urgent"),
     ("plan(\"x\").update(#{ name: \"a\" });", "did you mean `title`?"),
-    ("for b in plan(\"x\").buckets { b.update(#{ title: \"a\" }); }", "it knows name"),
+    ("for b in plan(\"x\").buckets { b.update(#{ title: \"a\" }); }", "did you mean `name`?"),
     ("for i in task(\"x\").checklist { i.update(#{ cheked: true }); }", "`checked`"),
     ("fn f(x) { x.update(#{ wrong: 1 }); } f(1);", "`update` knows no `wrong`"),
 ];

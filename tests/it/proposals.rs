@@ -236,7 +236,7 @@ fn a_proposal_does_not_go_before_a_set_of_the_same_beginning() {
     let planner = Planner::demo();
     let config = "[policies]\nalways = []\n[agents.rook]\nmay_apply = \"approved\"\n";
     let place = place(&planner, config);
-    let script = "plan(\"BOS Operations\").tasks[0].priority = 9;";
+    let script = "let t = plan(\"BOS Operations\").tasks[0]; t.priority = 9;";
     let held = place.script(script, &["--as", "rook", "--json"]).code(7).json();
     let proposed = proposed(&place);
     let [set, proposal] = [&held["pending"], &proposed["id"]].map(|id| id.as_str().unwrap());
