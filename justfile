@@ -29,6 +29,10 @@ bench:
 bench-agents:
     cargo bench --bench agents
 
+# A thousand runs that fifty clients ask `serve` for, beside a floor.
+bench-serve:
+    cargo bench --bench serve
+
 # A hundred times the contention of the tests, and more of everything else that is random.
 soak:
     PLANWRIGHT_TEST_SEEDS=100000 cargo test --release --lib -- tests::whatever_others_do
