@@ -22,6 +22,7 @@ pub(crate) mod sign_in;
 pub(crate) mod state_dir;
 pub(crate) mod test_stage;
 pub(crate) mod token;
+pub(crate) mod upkeep;
 pub(crate) mod workspace;
 
 use std::sync::Arc;

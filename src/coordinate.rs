@@ -19,7 +19,7 @@ use crate::journal::kept::{KeptSet, KeptStep};
 use crate::journal::paused::Paused;
 
 pub use crate::journal::inbox::Submission;
-pub use crate::journal::{Claim, Error, Fence, Note, Shared, SharedWrite, Written};
+pub use crate::journal::{Claim, Error, Fence, Note, Pruned, Shared, SharedWrite, Written};
 
 /// A thing that can change, for whoever watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,6 +108,13 @@ pub trait Coordinate: fmt::Debug + Send + Sync {
     /// # Errors
     /// They cannot be written.
     fn forget_claims(&self, before: Timestamp) -> Result<usize, Error>;
+
+    /// Deletes what runs have left that ended before a moment, but for what anything can still rest on.
+    /// Returns how much there was.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn prune(&self, before: Timestamp, note: &Note) -> Result<Pruned, Error>;
 
     /// Takes a lock from now until a moment, if nobody holds it. Each holder gets a greater number
     /// than all before, by which a write of one who has lost it is refused.

@@ -50,14 +50,15 @@ use rusqlite::Transaction;
 
 pub use crate::journal::anchor::Anchor;
 pub use crate::journal::entry::{
-    Intent, Judgement, NewRun, Note, NoteKind, Outcome, Purpose, RunId, RunStatus, Settled, StepId,
-    short_id,
+    Intent, Judgement, NewRun, Note, NoteKind, Outcome, Pruned, Purpose, RunId, RunStatus, Settled,
+    StepId, short_id,
 };
 pub use crate::journal::error::Error;
 pub use crate::journal::lock::{Guard, Lockable, PlanLocks};
 pub use crate::journal::named_plans::{Named, NamedPlans, NamesFile};
 pub use crate::journal::read::{Attempt, Finish, Round, Run, RunSummary, Standing, Trail};
 pub use crate::journal::shared::{Claim, Fence, Shared, SharedWrite, Written};
+pub use crate::journal::store::snapshot::{Alone, copy as copy_database};
 pub use crate::journal::verify::{ExportCheck, Problem, Verification, verify_export};
 
 use crate::journal::anchor::{AnchorFile, Reading};

@@ -26,10 +26,11 @@ use crate::app::inbox::worker::{Asking, Worker};
 use crate::app::schedules::entry::Sender;
 use crate::app::schedules::{automation, firing};
 use crate::app::settings::Settings;
+use crate::app::upkeep;
 use crate::app::workspace::{place, time_zone};
 use crate::coordinate::{Coordinate, Error};
 use crate::host::{Decisions, Host, Nobody, Start, Status, Stop, StopReason, SystemClock, Watch};
-use crate::journal::{Journal, Purpose, RunId};
+use crate::journal::{Journal, Pruned, Purpose, RunId};
 use crate::model::{Clock as _, PlanId, Task, Versioned};
 use crate::script::Bundle;
 use crate::script::reload::{Options, Watcher};
@@ -42,6 +43,8 @@ const RUN_WORKERS: usize = 4;
 const LOOK: Duration = Duration::from_secs(1);
 /// The entries of the inbox that are read at once.
 const ENTRIES: u32 = 200;
+/// The interval at which it is looked whether another day has begun.
+const LOOK_AT_DAY: Duration = Duration::from_secs(600);
 /// The time after which it is asked again whether an agent may see a plan.
 const RESOLVED_FOR: Duration = Duration::from_secs(600);
 /// The days for which it is known that a time has fired; what it became is known for longer.
@@ -307,7 +310,7 @@ impl Clockwork {
     /// Fires the schedules until everything stops.
     async fn fire_schedules(&self) {
         let mut told = u64::MAX;
-        let mut swept: Option<Instant> = None;
+        let (mut swept, mut pruned): (Option<Instant>, Option<Instant>) = (None, None);
         loop {
             let bundle = self.watcher.current();
             if told != bundle.generation {
@@ -325,10 +328,31 @@ impl Clockwork {
                     warn("old claims could not be forgotten", &error);
                 }
             }
+            if pruned.is_none_or(|at| at.elapsed() > LOOK_AT_DAY) {
+                pruned = Some(Instant::now());
+                if let Err(error) = self.prune(&bundle, SystemClock.now()).await {
+                    warn("old runs could not be deleted", &error);
+                }
+            }
             if !pause(&self.interrupt).await {
                 return;
             }
         }
+    }
+
+    /// Deletes what old runs have left, once a day, in one process of all.
+    async fn prune(&self, bundle: &Bundle, now: Timestamp) -> Result<(), AppError> {
+        let Some(days) = bundle.workspace.config.state.keep_runs_days else { return Ok(()) };
+        let (owner, name) = (self.owner.clone(), format!("prune@{}", now.strftime("%Y-%m-%d")));
+        if !self.shared(move |shared| shared.claim(&name, &owner, now)).await? {
+            return Ok(());
+        }
+        let before = upkeep::days_ago(days, now);
+        let pruned = self.shared(move |shared| shared.prune(before, &upkeep::note(now))).await?;
+        if pruned != Pruned::default() {
+            tracing::info!(runs = pruned.runs, entries = pruned.entries, "old runs were deleted");
+        }
+        Ok(())
     }
 
     fn tell_mistakes(&self, bundle: &Bundle) {

@@ -4,7 +4,9 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::cli::command::setup::{agent, auth, config, doctor, explain, init, manual, mcp, serve};
+use crate::cli::command::setup::{
+    agent, auth, config, doctor, explain, init, manual, mcp, serve, state,
+};
 use crate::cli::command::{
     api, apply, audit, board_file, bucket, delta, directory, emulator, plan, policy, repl, resume,
     run, runs, skill, task, test, undo,
@@ -183,6 +185,9 @@ pub(crate) enum Command {
     /// Show the settings in force, and which workspaces you trust
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Back up, restore and prune the state folder
+    #[command(subcommand)]
+    State(state::StateCommand),
     /// Serve an AI agent over the Model Context Protocol
     Mcp(mcp::McpArgs),
     /// Serve schedules, an API, and a page for the browser

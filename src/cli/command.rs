@@ -60,6 +60,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui, faces: Faces) -> Result<Exit, AppError> {
             for_people(acts, "config")?;
             return config::run(&cli.global, ui, command);
         }
+        Command::State(command) => return setup::state::run(&cli.global, ui, command),
         Command::Mcp(args) => return setup::mcp::run(&cli.global, ui, args, faces),
         Command::Serve(args) => return setup::serve::run(&cli.global, ui, args, faces),
         _ => {}
@@ -104,6 +105,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui, faces: Faces) -> Result<Exit, AppError> {
         | Command::Init(_)
         | Command::Mcp(_)
         | Command::Serve(_)
+        | Command::State(_)
         | Command::Config(_) => Ok(Exit::Done),
     }
 }

@@ -6,7 +6,7 @@ use crate::coordinate::{Changes, Coordinate, Submission, Topic};
 use crate::journal::inbox::{InboxEntry, Queue};
 use crate::journal::kept::{KeptSet, KeptStep};
 use crate::journal::paused::Paused;
-use crate::journal::{Claim, Error, Fence, Journal, Note, Shared, SharedWrite, Written};
+use crate::journal::{Claim, Error, Fence, Journal, Note, Pruned, Shared, SharedWrite, Written};
 
 impl Coordinate for Journal {
     fn submit(&self, submission: &Submission<'_>) -> Result<InboxEntry, Error> {
@@ -49,6 +49,10 @@ impl Coordinate for Journal {
 
     fn forget_claims(&self, before: Timestamp) -> Result<usize, Error> {
         Self::forget_claims(self, before)
+    }
+
+    fn prune(&self, before: Timestamp, note: &Note) -> Result<Pruned, Error> {
+        Self::prune(self, before, note)
     }
 
     fn lock(

@@ -201,6 +201,10 @@ words!(
         Settled = "settled",
         /// An entry of an inbox was cancelled.
         Cancelled = "cancelled",
+        /// Old runs were deleted; it names them.
+        Pruned = "pruned",
+        /// The state folder was replaced by a backup of it.
+        Restored = "restored",
     }
 );
 
@@ -307,6 +311,15 @@ pub struct Note {
     pub name: String,
     /// Further details.
     pub detail: Value,
+}
+
+/// What was pruned, or would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pruned {
+    /// Runs.
+    pub runs: usize,
+    /// Entries of the inbox, and runs that were asked for.
+    pub entries: usize,
 }
 
 /// Returns the end of an id, which tells it from those of the same minute.

@@ -1,15 +1,18 @@
 //! The audit log for other programs: JSON Lines, which can be verified, and rows for a spreadsheet.
 
 use std::io::Write;
+use std::path::Path;
 
 use serde_json::Value;
 
 use crate::journal::Journal;
+use crate::journal::anchor::Anchor;
 use crate::journal::audit::{last, row_of};
 use crate::journal::canonical::canonical;
 use crate::journal::error::Error;
 use crate::journal::error::Fault;
 use crate::journal::row::json_of;
+use crate::journal::store::snapshot;
 use crate::journal::verify::end_line;
 
 /// The columns of a row.
@@ -39,6 +42,18 @@ pub const COLUMNS: [&str; 19] = [
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
 
 impl Journal {
+    /// Copies the journal at `from` to a file that does not exist yet. Returns the end of the copy's audit
+    /// log, for its anchor.
+    ///
+    /// # Errors
+    /// It cannot be read, or the copy not be written.
+    pub fn copy(from: &Path, to: &Path) -> Result<Anchor, Error> {
+        // It is one, and of this version.
+        drop(Self::open_to_read(from)?);
+        snapshot::copy(from, to)?;
+        Self::open_to_read(to)?.store.read(last)
+    }
+
     /// Writes the audit log as JSON Lines: every record unchanged, then a line that names the last
     /// one, so that a missing end is noticed. Returns the number of records.
     ///

@@ -18,7 +18,8 @@ use crate::journal::row::{
 
 /// Finds an entity among those that changes are known to have created.
 pub(crate) const CLAIMED: &str = "SELECT 1 FROM outcome JOIN intent ON intent.seq = intent_seq
-    WHERE entity_id = ?1 AND outcome = 'applied' AND method = 'POST'";
+    WHERE entity_id = ?1 AND outcome = 'applied' AND method = 'POST'
+    UNION ALL SELECT 1 FROM pruned_entity WHERE id = ?1";
 
 /// A run in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

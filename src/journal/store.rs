@@ -1,6 +1,9 @@
 //! The database file: opening, settings, migrations and transactions, with every setting that the
 //! safety of the journal rests on.
 
+pub(crate) mod prune;
+pub(crate) mod snapshot;
+
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,6 +31,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("store/0007_proposal.sql"),
     include_str!("store/0008_inbox_workspace.sql"),
     include_str!("store/0009_queue.sql"),
+    include_str!("store/0010_pruned.sql"),
 ];
 /// Oldest usable version: in earlier ones, two connections that write and checkpoint can corrupt a
 /// database.

@@ -1,5 +1,7 @@
 //! Tests of the journal from inside: refusals, a full disk, and runs read back.
 
+mod prune;
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, Read as _};
 
 use rusqlite::{Connection, OptionalExtension as _};
+use serde_json::Value;
 
 use crate::journal::Journal;
 use crate::journal::anchor::{Anchor, Reading};
@@ -100,7 +101,8 @@ impl Journal {
                 Reading::At(anchor) => Some(anchor),
                 _ => None,
             };
-            let (mut chain, mut rows) = (Chain::new(), Rows::default());
+            let mut chain = Chain::new();
+            let mut rows = Rows { pruned: pruned(on)?, ..Rows::default() };
             let mut statement = on.prepare("SELECT seq, record FROM audit ORDER BY seq")?;
             let mut records = statement.query([])?;
             while let Some(row) = records.next()? {
@@ -266,6 +268,25 @@ const TABLES: [&str; 5] = ["run", "round", "intent", "outcome", "finish"];
 #[derive(Default)]
 struct Rows {
     agreed: BTreeSet<i64>,
+    /// The runs that the log says were deleted for their age.
+    pruned: BTreeSet<String>,
+}
+
+/// Finds the runs that the log says were deleted. That it says so itself is checked like any record.
+fn pruned(on: &Connection) -> Result<BTreeSet<String>, Fault> {
+    let sql = "SELECT seq, record FROM audit WHERE record LIKE '%\"kind\":\"pruned\"%'";
+    let mut statement = on.prepare(sql)?;
+    let mut records = statement.query([])?;
+    let mut runs = BTreeSet::new();
+    while let Some(row) = records.next()? {
+        let (_, record) = row_of(row)?;
+        let Ok(record) = serde_json::from_slice::<Value>(&record) else { continue };
+        if record["kind"] == NoteKind::Pruned.name() {
+            let named = record["detail"]["runs"].as_array().into_iter().flatten();
+            runs.extend(named.filter_map(|run| run.as_str().map(str::to_owned)));
+        }
+    }
+    Ok(runs)
 }
 
 impl Rows {
@@ -290,6 +311,11 @@ impl Rows {
                 self.agreed.insert(seq);
                 found.problem(Some(seq), format!("record {seq} and the journal differ"));
             }
+            Ok(None)
+                if record
+                    .get("run")
+                    .and_then(Value::as_str)
+                    .is_some_and(|run| self.pruned.contains(run)) => {}
             Ok(None) => {
                 found.problem(Some(seq), format!("the journal has nothing for record {seq}"));
             }

@@ -49,7 +49,7 @@ fn events(record: &Value) -> Vec<(&'static str, Value)> {
         "submitted" | "taken" | "settled" | "cancelled" => {
             vec![("agent", json!({ "entry": record["detail"]["entry"], "kind": kind }))]
         }
-        "intent" | "recovered" | "config" | "turned_away" => Vec::new(),
+        "intent" | "recovered" | "config" | "turned_away" | "pruned" | "restored" => Vec::new(),
         // The outcome of a request: something on a board may be another.
         _ => vec![("board", json!({ "run_id": record["run"] }))],
     }

@@ -10,7 +10,8 @@ use std::sync::{Arc, Barrier};
 
 use jiff::{SignedDuration, Timestamp};
 use planwright::coordinate::{
-    Changes, Claim, Coordinate, Error, Fence, Note, Shared, SharedWrite, Submission, Topic, Written,
+    Changes, Claim, Coordinate, Error, Fence, Note, Pruned, Shared, SharedWrite, Submission, Topic,
+    Written,
 };
 use planwright::host::SystemClock;
 use planwright::journal::inbox::{Asked, EntryState, InboxEntry, Queue};
@@ -389,6 +390,9 @@ impl Coordinate for Control {
     }
     fn forget_claims(&self, before: Timestamp) -> Result<usize, Error> {
         self.sound.forget_claims(before)
+    }
+    fn prune(&self, before: Timestamp, note: &Note) -> Result<Pruned, Error> {
+        self.sound.prune(before, note)
     }
     fn lock(
         &self,

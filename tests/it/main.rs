@@ -53,6 +53,7 @@ mod sheets;
 mod sign_in;
 mod transfer;
 mod undo;
+mod upkeep;
 
 // What the documents claim.
 mod docs;

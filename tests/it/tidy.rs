@@ -128,7 +128,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rustyline", &["cli"]),
     ("shlex", &["app", "cli"]),
     ("anstream", &["cli"]),
-    ("zip", &["cli"]),
+    ("zip", &["app", "cli"]),
     ("directories", &["app"]),
     ("tokio", &["graph", "auth", "host", "emulator", "app", "cli", "mcp", "serve", "tests"]),
 ];

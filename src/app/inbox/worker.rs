@@ -190,7 +190,7 @@ impl Worker {
     async fn carry_out(&self, mut entry: InboxEntry) -> Result<Option<InboxEntry>, AppError> {
         let stood = entry.clone();
         let (run, is_cut_off) = match blocking(|| earlier(&self.journal, &entry))? {
-            Earlier::Ended(end) => return self.settle(stood, entry, (end, None)),
+            Earlier::Ended(end) => return self.settle(&stood, entry, (end, None)),
             Earlier::CutOff(run) => (run, true),
             Earlier::Nothing => (self.new_run(&entry)?, false),
         };
@@ -199,7 +199,7 @@ impl Worker {
             let reason = entry.reason.clone().unwrap_or(reason);
             let end =
                 End { state: EntryState::Queued, outcome: None, code: None, reason: Some(reason) };
-            return self.settle(stood, entry, (end, None));
+            return self.settle(&stood, entry, (end, None));
         }
         let now = SystemClock.now();
         entry.state = EntryState::Running;
@@ -231,7 +231,7 @@ impl Worker {
         };
         let end = if entry.asked.is_some() { end.of_asked() } else { end };
         let stood = entry.clone();
-        self.settle(stood, entry, (end, report))
+        self.settle(&stood, entry, (end, report))
     }
 
     /// Returns the id of a run that begins: for one that was asked for, that of its entry, unless one
@@ -249,7 +249,7 @@ impl Worker {
     /// Notes what an attempt came to.
     fn settle(
         &self,
-        stood: InboxEntry,
+        stood: &InboxEntry,
         mut entry: InboxEntry,
         (end, report): (End, Option<Value>),
     ) -> Result<Option<InboxEntry>, AppError> {
@@ -273,7 +273,7 @@ impl Worker {
         entry.ended_at = Some(now).filter(|_| entry.state.is_over());
         let mut note = note_on(&entry, NoteKind::Settled, now);
         note.name.clone_from(&self.name);
-        let moved = blocking(|| self.journal.move_entry(&stood, &entry, &note));
+        let moved = blocking(|| self.journal.move_entry(stood, &entry, &note));
         let moved = moved.map_err(|error| failed(&error))?;
         if let Some(asking) = self.asking.as_ref().filter(|_| moved && entry.state.is_over()) {
             asking.over(&entry, report);

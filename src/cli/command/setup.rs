@@ -10,3 +10,4 @@ pub(crate) mod init;
 pub(crate) mod manual;
 pub(crate) mod mcp;
 pub(crate) mod serve;
+pub(crate) mod state;

@@ -27,6 +27,8 @@ pub struct Config {
     pub approvals: ApprovalConfig,
     /// The conditions under which scripts run.
     pub sandbox: SandboxConfig,
+    /// What is kept between runs, and for how long.
+    pub state: StateConfig,
     /// The settings of single plans, by title or id.
     pub plans: BTreeMap<String, PlanConfig>,
     /// The rights of each agent, by name.
@@ -59,6 +61,26 @@ impl Default for PolicyConfig {
 pub struct SandboxConfig {
     /// True if scripts run only where every wall around their process stands.
     pub required: bool,
+}
+
+/// The fewest days for which runs are kept: undo, budgets and conflicts rest on the last ones.
+pub const MIN_KEEP_DAYS: u32 = 7;
+
+/// The `[state]` table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateConfig {
+    /// The days after which `serve` deletes what a run has left; never if absent.
+    #[serde(deserialize_with = "keep_days")]
+    pub keep_runs_days: Option<u32>,
+}
+
+fn keep_days<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let days = u32::deserialize(deserializer)?;
+    if days < MIN_KEEP_DAYS {
+        return Err(serde::de::Error::custom(format!("it is at least {MIN_KEEP_DAYS}")));
+    }
+    Ok(Some(days))
 }
 
 /// One `[plans."TITLE"]` table.

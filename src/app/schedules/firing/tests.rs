@@ -8,7 +8,7 @@ use serde_json::{Map, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::coordinate::{Changes, Claim, Fence, Shared, Submission};
+use crate::coordinate::{Changes, Claim, Fence, Pruned, Shared, Submission};
 use crate::journal::inbox::{EntryState, Page, Queue};
 use crate::journal::kept::{KeptSet, KeptStep};
 use crate::journal::paused::Paused;
@@ -101,6 +101,9 @@ impl Coordinate for Mortal<'_> {
     }
     fn forget_claims(&self, before: Timestamp) -> Result<usize, Error> {
         self.write(|| Coordinate::forget_claims(self.journal, before))
+    }
+    fn prune(&self, before: Timestamp, note: &Note) -> Result<Pruned, Error> {
+        self.write(|| Coordinate::prune(self.journal, before, note))
     }
     fn lock(
         &self,

@@ -167,6 +167,7 @@ fn in_force(global: &Global) -> Result<Vec<Setting>, AppError> {
     add(&["time_zone"], json!(config.time_zone.as_deref().unwrap_or("the system's")));
     add(&["policies", "always"], json!(config.policies.always));
     add(&["sandbox", "required"], json!(config.sandbox.required));
+    add(&["state", "keep_runs_days"], json!(config.state.keep_runs_days));
     for (name, value) in limits(&config.limits_of(None)) {
         add(&["limits", name], value);
     }

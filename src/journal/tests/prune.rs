@@ -1,0 +1,166 @@
+//! What is pruned, and what never is.
+
+use serde_json::{Value, json};
+
+use crate::journal::Journal;
+use crate::journal::entry::{
+    Intent, Judgement, NewRun, Note, NoteKind, Outcome, Pruned, Purpose, RunId, RunStatus, Settled,
+};
+use crate::journal::inbox::{EntryState, InboxEntry, Submission};
+use crate::journal::store::prune::LAST_OF_ACTOR;
+use crate::journal::tests::{RUN, at, id, intent, journal, new_run, set, settled};
+
+const NOTHING: Pruned = Pruned { runs: 0, entries: 0 };
+
+fn note(second: i64) -> Note {
+    let name = "planwright".to_owned();
+    let kind = NoteKind::Pruned;
+    Note { kind, at: at(second), run: None, actor: None, name, detail: Value::Null }
+}
+
+/// The id of a run that begins at a second.
+fn nth(n: i64) -> RunId {
+    id(&format!("0199f3c2-7a51-7cc3-98b1-{n:012x}"))
+}
+
+fn begin(journal: &Journal, n: i64, change: impl FnOnce(&mut NewRun)) -> RunId {
+    let mut run = NewRun { id: nth(n), at: at(n), ..new_run(RUN) };
+    change(&mut run);
+    journal.begin(&run).unwrap();
+    run.id
+}
+
+fn finish(journal: &Journal, run: &RunId, second: i64, report: &Value) {
+    journal.finish(run, at(second), RunStatus::Applied, report).unwrap();
+}
+
+/// A run that has made a task, `made-N`.
+fn wrote(journal: &Journal, n: i64, change: impl FnOnce(&mut NewRun)) -> RunId {
+    let run = begin(journal, n, change);
+    journal.judged(&run, at(n), &set(), &json!([]), Judgement::Cleared).unwrap();
+    let post = Intent { method: "POST".into(), if_match: None, ..intent(3, 1) };
+    journal.intend(&run, at(n), &[post]).unwrap();
+    let made = Settled { entity_id: Some(format!("made-{n}")), ..settled(3, 1, Outcome::Applied) };
+    journal.settle(&run, at(n), &[made]).unwrap();
+    run
+}
+
+fn left(journal: &Journal) -> Vec<RunId> {
+    journal.runs(usize::MAX, None).unwrap().into_iter().map(|run| run.id).collect()
+}
+
+#[test]
+fn the_last_runs_of_an_actor_stay_and_what_was_made_stays_known() {
+    let (_dir, journal) = journal();
+    let n = i64::try_from(LAST_OF_ACTOR).unwrap() + 3;
+    for n in 0..n {
+        let run = wrote(&journal, n, |_| {});
+        finish(&journal, &run, n, &json!({}));
+    }
+    assert_eq!(journal.prune(at(0), &note(100)).unwrap(), NOTHING);
+    assert_eq!(journal.prunable(at(100)).unwrap().runs, 3);
+    assert_eq!(left(&journal).len(), LAST_OF_ACTOR + 3);
+    // Of those that are old enough, the oldest.
+    assert_eq!(journal.prune(at(2), &note(100)).unwrap().runs, 2);
+    assert_eq!(journal.prune(at(100), &note(100)).unwrap().runs, 1);
+    assert_eq!(left(&journal), (3..n).rev().map(nth).collect::<Vec<_>>());
+    assert!((0..n).all(|n| journal.is_claimed(&format!("made-{n}")).unwrap()));
+    let found = journal.verify().unwrap();
+    assert!(found.is_ok(), "{found:#?}");
+    // What is not named in the log cannot be deleted, and the log not be shortened.
+    let delete = |sql: &str| journal.store.connection().execute(sql, []).is_err();
+    assert!(delete("DELETE FROM finish") && delete("DELETE FROM outcome"));
+    assert!(delete("DELETE FROM audit WHERE seq = 1") && delete("DELETE FROM pruned"));
+}
+
+#[test]
+fn a_run_that_somebody_deletes_is_missed_although_others_were_pruned() {
+    let (_dir, journal) = journal();
+    for n in 0..2 {
+        let run = begin(&journal, n, |_| {});
+        finish(&journal, &run, n, &json!({}));
+    }
+    assert_eq!(journal.prune(at(1), &note(9)).unwrap().runs, 1);
+    assert!(journal.verify().unwrap().is_ok());
+    {
+        let on = journal.store.connection();
+        let run = nth(1);
+        let named = "INSERT INTO pruned (run_id, seq) VALUES (?1, 1)";
+        on.execute(named, [run.as_str()]).unwrap();
+        on.execute("DELETE FROM finish WHERE run_id = ?1", [run.as_str()]).unwrap();
+        on.execute("DELETE FROM run WHERE id = ?1", [run.as_str()]).unwrap();
+    }
+    let found = journal.verify().unwrap();
+    assert_eq!(found.problems.len(), 2, "{found:#?}");
+}
+
+#[test]
+fn what_is_unfinished_keeps_all_that_belongs_to_it() {
+    let (_dir, journal) = journal();
+    // Cut off, and carried on by one that was cut off as well.
+    let root = wrote(&journal, 0, |_| {});
+    let resumed = begin(&journal, 1, |run| {
+        (run.purpose, run.parent) = (Purpose::Resume, Some(nth(0)));
+    });
+    finish(&journal, &resumed, 1, &json!({ "unfinished": true }));
+    // One that was begun and never ended, one that was refused, and one after a preview.
+    begin(&journal, 2, |_| {});
+    let over = begin(&journal, 3, |_| {});
+    finish(&journal, &over, 3, &json!({}));
+    assert_eq!(journal.prune(at(100), &note(100)).unwrap().runs, 1);
+    assert_eq!(left(&journal), [nth(2), nth(1), nth(0)]);
+    // Once it has come to its end, it is like any other; the last that wrote stays, and its family.
+    let last = begin(&journal, 4, |run| {
+        (run.purpose, run.parent) = (Purpose::Resume, Some(root.clone()));
+    });
+    finish(&journal, &last, 4, &json!({}));
+    assert_eq!(journal.prune(at(100), &note(100)).unwrap(), NOTHING);
+    for n in 0..i64::try_from(LAST_OF_ACTOR).unwrap() {
+        let run = wrote(&journal, 10 + n, |_| {});
+        finish(&journal, &run, 200, &json!({}));
+    }
+    assert_eq!(journal.prune(at(100), &note(100)).unwrap().runs, 3);
+    assert!(journal.verify().unwrap().is_ok());
+    assert_eq!(left(&journal).len(), 1 + LAST_OF_ACTOR);
+}
+
+#[test]
+fn keys_of_what_was_submitted_and_what_still_waits_stay() {
+    let (_dir, journal) = journal();
+    let entry = |key: Option<&str>, state: EntryState| InboxEntry {
+        id: uuid::Uuid::now_v7().to_string(),
+        service: "embedded".into(),
+        workspace: None,
+        key: key.map(str::to_owned),
+        skill: "tidy".into(),
+        params: json!({}),
+        asked: None,
+        from_upn: "rook@bos.example".into(),
+        from_agent: None,
+        to_agent: None,
+        state,
+        attempts: 1,
+        leased_by: None,
+        lease_until: None,
+        not_before: None,
+        run: None,
+        outcome: None,
+        code: None,
+        reason: None,
+        created_at: at(0),
+        ended_at: state.is_over().then(|| at(1)),
+    };
+    let mut waits = entry(None, EntryState::Queued);
+    let run = begin(&journal, 0, |_| {});
+    finish(&journal, &run, 0, &json!({}));
+    waits.run = Some(run);
+    let keyed = entry(Some("mail-1"), EntryState::Done);
+    for entry in [&waits, &keyed, &entry(None, EntryState::Done)] {
+        journal.submit(&Submission::new(entry, &note(0))).unwrap();
+    }
+    let later = at(3 * 86_400);
+    assert_eq!(journal.prunable(later).unwrap(), Pruned { runs: 0, entries: 1 });
+    assert_eq!(journal.prune(later, &note(9)).unwrap(), Pruned { runs: 0, entries: 1 });
+    assert_eq!(journal.inbox_entry(&waits.id).unwrap(), Some(waits));
+    assert_eq!(journal.inbox_entry(&keyed.id).unwrap(), Some(keyed));
+}
