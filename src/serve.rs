@@ -20,6 +20,7 @@ mod page;
 mod routes;
 mod running;
 mod server;
+mod systemd;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,11 +108,15 @@ async fn run(start: ServeStart) -> Result<(), AppError> {
         LAST_OF_CONNECTIONS,
     );
     let serving = tokio::spawn(door::serve(listener, tls, router, of_door));
+    systemd::ready();
+    let watched = tokio::spawn(systemd::watchdog(Arc::clone(&desk)));
     asked.await;
+    systemd::stopping();
     drop(end);
     tokio::join!(desk.end(LAST), models_end(&models), engine.stop(LAST));
     let _in_time = tokio::time::timeout(LAST_OF_CONNECTIONS * 2, serving).await;
     following.abort();
+    watched.abort();
     Ok(())
 }
 

@@ -27,6 +27,7 @@ mod coordinate;
 mod core;
 mod crash;
 mod decisions;
+mod door;
 mod eyes;
 mod faults;
 mod habits;

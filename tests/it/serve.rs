@@ -15,6 +15,7 @@ const TASK: &str = "Book the room for the customer day";
 /// A server, which must end with 0 when it is asked to.
 pub(crate) struct Server {
     child: Child,
+    url: String,
     host: String,
     link: String,
     killed: bool,
@@ -56,16 +57,21 @@ impl Server {
     }
 
     pub(crate) fn start_with(place: &Place, env: &[(&str, &str)]) -> Self {
-        let mut command = place.command(&["serve", "--addr", "127.0.0.1:0"]);
+        Self::start_at(place, &["--addr", "127.0.0.1:0"], env)
+    }
+
+    /// Starts it with arguments of its own.
+    pub(crate) fn start_at(place: &Place, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut command = place.command(&[&["serve"], args].concat());
         command.envs(env.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (url, link) = (lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap());
-        let host = url.strip_prefix("http://").unwrap().to_owned();
+        let host = url.split_once("://").unwrap().1.to_owned();
         let link = link.strip_prefix(&url).unwrap().to_owned();
         assert!(link.starts_with("/login?code="), "{link}");
-        Self { child, host, link, killed: false }
+        Self { child, url, host, link, killed: false }
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
@@ -117,6 +123,21 @@ impl Server {
     pub(crate) fn post(&self, who: &str, path: &str, body: &Value) -> Answer {
         let heads = [("Authorization", who), ("Content-Type", "application/json")];
         self.ask("POST", path, &heads, &body.to_string())
+    }
+
+    /// Returns its address, as it is announced.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns its host, with the port.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Returns the path of the link that signs in.
+    pub(crate) fn link(&self) -> &str {
+        &self.link
     }
 
     /// Ends it in the middle of whatever it does.

@@ -1,0 +1,100 @@
+//! The door of `planwright serve`: TLS, and what a service manager hears.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::serve::{Server, token};
+use crate::support::Place;
+
+/// A certificate with its key, as files of a place.
+fn certificate(place: &Place, cert: &str, key: &str) -> reqwest::Certificate {
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    place.file(cert, &made.cert.pem()).file(key, &made.signing_key.serialize_pem());
+    reqwest::Certificate::from_pem(made.cert.pem().as_bytes()).unwrap()
+}
+
+fn trusting(authority: reqwest::Certificate) -> reqwest::Client {
+    let redirect = reqwest::redirect::Policy::none();
+    let client = reqwest::Client::builder().no_proxy().redirect(redirect);
+    client.tls_certs_only([authority]).build().unwrap()
+}
+
+#[test]
+fn who_trusts_the_certificate_gets_in_and_nobody_without_tls() {
+    let place = Place::embedded();
+    let own = trusting(certificate(&place, "cert.pem", "key.pem"));
+    let stranger = trusting(certificate(&place, "other.pem", "other-key.pem"));
+    let admin = token(&place, "ana", "admin");
+    let files = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+    let server = Server::start_at(&place, &[&["--addr", "127.0.0.1:0"], &files[..]].concat(), &[]);
+    let url = format!("https://{}", server.host());
+    assert_eq!(server.url(), url);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let health = own.get(format!("{url}/healthz")).send().await.unwrap();
+        assert_eq!(health.status(), 200);
+        assert!(health.headers().contains_key("strict-transport-security"));
+        let runs = own.get(format!("{url}/api/v1/runs")).header("authorization", &admin);
+        assert_eq!(runs.send().await.unwrap().status(), 200);
+        let named = url.replace("127.0.0.1", "localhost");
+        assert_eq!(own.get(format!("{named}/healthz")).send().await.unwrap().status(), 200);
+        let inside = own.get(format!("{url}{}", server.link())).send().await.unwrap();
+        let cookie = inside.headers()["set-cookie"].to_str().unwrap();
+        assert!(
+            cookie.starts_with("__Host-planwright=") && cookie.contains("; Secure"),
+            "{cookie}"
+        );
+        assert!(stranger.get(format!("{url}/healthz")).send().await.is_err());
+    });
+    // Whoever speaks plain HTTP gets no answer in it.
+    let mut plain = TcpStream::connect(server.host()).unwrap();
+    plain.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let asked = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", server.host());
+    plain.write_all(asked.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    let _reset = plain.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP"), "{}", String::from_utf8_lossy(&answer));
+    drop(server);
+
+    let start = |more: &[&str]| place.run(&[&["serve"], more].concat());
+    for addr in ["0.0.0.0:0", "[::]:0"] {
+        start(&["--addr", addr])
+            .code(2)
+            .says(&["can be reached from other machines", "--tls-cert"]);
+    }
+    start(&["--addr", "127.0.0.1:0", "--tls-cert", "cert.pem"]).code(2);
+    let other = ["--addr", "127.0.0.1:0", "--tls-cert", "cert.pem", "--tls-key", "other-key.pem"];
+    start(&other).code(1).says(&["is not the certificate of the key"]);
+    let none = ["--addr", "127.0.0.1:0", "--tls-cert", "key.pem", "--tls-key", "key.pem"];
+    assert_ne!(start(&none).code, 0);
+    // Behind a proxy it is told so.
+    let proxied = ["--addr", "127.0.0.1:0", "--behind-proxy", "--name", "plans.example.org"];
+    let server = Server::start_at(&place, &proxied, &[]);
+    assert_eq!(server.url(), "https://plans.example.org");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_service_manager_hears_when_it_is_ready_well_and_about_to_end() {
+    let place = Place::embedded();
+    let path = place.path().join("notify.sock");
+    let manager = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let env = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "300000")];
+    let server = Server::start_with(&place, &env);
+    let hear = || {
+        let mut text = [0; 256];
+        let n = manager.recv(&mut text).unwrap();
+        String::from_utf8(text[..n].to_vec()).unwrap()
+    };
+    assert_eq!(hear(), "READY=1\n");
+    // It answers when it says so.
+    server.ask("GET", "/readyz", &[], "").is(200);
+    for _ in 0..3 {
+        assert_eq!(hear(), "WATCHDOG=1\n");
+    }
+    drop(server);
+    while hear() != "STOPPING=1\n" {}
+}
