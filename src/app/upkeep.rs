@@ -314,7 +314,9 @@ pub(crate) fn restore(
             Err(error) => tracing::debug!(%error, "a database that cannot be opened is replaced"),
         }
     }
-    let before = state.join(format!("{BEFORE}{}", now.strftime("%Y%m%dT%H%M%SZ")));
+    // Two within a second must not move what the first has saved over each other.
+    let (time, own) = (now.strftime("%Y%m%dT%H%M%SZ"), uuid::Uuid::now_v7().simple().to_string());
+    let before = state.join(format!("{BEFORE}{time}-{}", own.get(24..).unwrap_or_default()));
     // The journal goes last and comes last: a folder with an anchor and without one is opened by nobody.
     let last = |name: &&String| name.as_str() == JOURNAL;
     for name in there.keys().filter(|name| !last(name)).chain(there.keys().filter(last)) {
@@ -330,6 +332,7 @@ pub(crate) fn restore(
     }
     if there.contains_key(ANCHOR) {
         let copy = before.join(ANCHOR);
+        state_dir::make_private(&before)?;
         fs::copy(state.join(ANCHOR), &copy).map_err(|error| wrote(&copy, &error))?;
     }
     for name in list.files.keys().filter(|name| !last(name)).chain(list.files.keys().filter(last)) {

@@ -103,7 +103,7 @@ fn show_set(context: &Context<'_>, set: &KeptSet) -> Result<(), AppError> {
     let run = journal.and_then(|journal| journal.run(set.run.as_str()).ok());
     let actor = run.as_ref().map(|run| (run.start.actor.to_string(), run.start.upn.clone()));
     let mut shown = listed(set, &saved, &actor.unwrap_or_default());
-    let report = run.and_then(|run| run.finish).map(|finish| finish.report).unwrap_or_default();
+    let report = context.app.held_report(set)?;
     shown["verdicts"] = report["verdicts"].clone();
     let changes = context.look({
         let set = saved.change_set;
@@ -168,10 +168,7 @@ pub(crate) fn approve(
     let drafted = saved.change_set;
     let changes = context.look(move |session| Ok(crate::host::preview_of(session, &drafted)))?;
     if !context.ui.json() {
-        let journal = context.state_folder()?.open_to_read()?;
-        let run = journal.and_then(|journal| journal.run(set.run.as_str()).ok());
-        let report = run.and_then(|run| run.finish).map(|finish| finish.report);
-        tell_changes(context, &changes, &report.unwrap_or_default()["verdicts"])?;
+        tell_changes(context, &changes, &context.app.held_report(&set)?["verdicts"])?;
         if digest.is_none() && !context.confirms("Approve? [y/N] ") {
             context.ui.note("Not approved: it goes on waiting.");
             return Ok(Exit::Denied);

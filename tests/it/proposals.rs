@@ -243,11 +243,11 @@ fn a_proposal_does_not_go_before_a_set_of_the_same_beginning() {
     let common = set.chars().zip(proposal.chars()).take_while(|(a, b)| a == b).count();
     // Both are of one minute, so their beginnings are the same.
     assert!(common >= 6, "{set} {proposal}");
-    let part = &set[..6];
+    let part = set.get(..6).unwrap();
     let refused = place.run(&["reject", part, "--reason", "No", "--json"]).code(1);
     assert!(refused.stdout.contains("ambiguous"), "{}", refused.stdout);
     assert_eq!((state(&place, set), state(&place, proposal)), (json!("pending"), json!("pending")));
     // The end of an id tells them apart, as lists show it.
-    place.run(&["reject", &proposal[28..], "--reason", "No"]).code(0);
+    place.run(&["reject", proposal.get(28..).unwrap(), "--reason", "No"]).code(0);
     assert_eq!(state(&place, proposal), "rejected");
 }

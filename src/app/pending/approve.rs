@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::app::App;
 use crate::app::error::AppError;
@@ -117,6 +118,21 @@ impl Approver for AsShown {
             return Decision::Before;
         }
         self.other.decide(held, digest)
+    }
+}
+
+impl App {
+    /// Returns the report of the run that held a set last: its verdicts are those in force.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub(crate) fn held_report(&self, set: &KeptSet) -> Result<Value, AppError> {
+        let Some(journal) = self.state_folder()?.open_to_read()? else { return Ok(Value::Null) };
+        let runs = journal.held_by(&set.run).map_err(|error| failed(&error))?;
+        // Ids of runs grow with time.
+        let last = runs.iter().max_by_key(|run| run.as_str().to_owned());
+        let run = last.and_then(|run| journal.run(run.as_str()).ok());
+        Ok(run.and_then(|run| run.finish).map(|finish| finish.report).unwrap_or_default())
     }
 }
 

@@ -29,8 +29,7 @@ pub(crate) fn set(work: &Work, id: &str) -> Result<Value, AppError> {
     let run = work.desk.journal.run(set.run.as_str()).ok();
     let actor = run.as_ref().map(|run| (run.start.actor.to_string(), run.start.upn.clone()));
     let mut shown = listed(&set, &saved, &actor.unwrap_or_default());
-    let report = run.and_then(|run| run.finish).map(|finish| finish.report).unwrap_or_default();
-    shown["verdicts"] = report["verdicts"].clone();
+    shown["verdicts"] = work.app.held_report(&set)?["verdicts"].clone();
     let drafted = saved.change_set;
     let changes = work.look(move |session| {
         let preview = preview_of(session, &drafted);
