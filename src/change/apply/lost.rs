@@ -196,6 +196,9 @@ pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Ve
     // The create with the most fields chooses first: one with a title alone would take anything.
     open.sort_by_key(|(lost, fields)| (std::cmp::Reverse(fields.len()), lost.no));
     let mut free: Vec<&Candidate> = candidates.iter().collect();
+    // The candidates of which one is a certain create's, and nobody can tell which. A create with
+    // fewer fields must not take them: that certain one would look as if it had made nothing.
+    let mut disputed: Vec<&Candidate> = Vec::new();
     let mut found = Vec::new();
     // Exact matches first: an edited entity must not be taken while an untouched one fits better.
     for exact in [true, false] {
@@ -213,7 +216,12 @@ pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Ve
                 free.iter().copied().filter(|candidate| fits(candidate, first)).collect();
             // With more candidates than lost creates, only a person can tell which of them are
             // ours.
-            if here.is_empty() || here.len() > alike.len() {
+            let is_in_dispute = disputed.iter().any(|candidate| fits(candidate, first));
+            if here.is_empty() || here.len() > alike.len() || is_in_dispute {
+                if here.len() > alike.len() {
+                    free.retain(|candidate| !here.contains(candidate));
+                    disputed.extend(here);
+                }
                 at += 1;
                 continue;
             }
@@ -228,6 +236,8 @@ pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Ve
             }
         }
     }
+    let is_left = |candidate: &&Candidate| free.contains(candidate) || disputed.contains(candidate);
+    let left: Vec<&Candidate> = candidates.iter().filter(is_left).collect();
     for (lost, fields) in open.into_iter().chain(denied) {
         // A candidate that is equal in everything but seems a little too old is also left to a
         // person.
@@ -238,7 +248,7 @@ pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Ve
                     && candidate.has_no_more(&fields))
         };
         let near: Vec<String> =
-            free.iter().filter(is_near).map(|candidate| candidate.id().to_owned()).collect();
+            left.iter().filter(is_near).map(|candidate| candidate.id().to_owned()).collect();
         let result = if near.is_empty() { Match::Nothing } else { Match::Unclear(near) };
         found.push((lost.no, result));
     }

@@ -100,6 +100,16 @@ fn what_says_more_about_itself_chooses_first() {
     assert_eq!(matched(&mine, &there), [Match::Nothing, found("due")]);
 }
 
+#[test]
+fn what_only_a_person_can_tell_apart_is_nobody_elses_either() {
+    // One of the two is what the first has made; neither is there for those without a day.
+    let mine = [(0, 0, true), (0, 0, false), (0, 0, false)];
+    let mine: Vec<Lost> = (0..).zip(mine).map(|(n, says)| lost(n, says, &[])).collect();
+    let there = ["a", "b"].map(|id| on_board(id, (0, 0, true), "rook", SENT));
+    let unclear = Match::Unclear(vec!["a".into(), "b".into()]);
+    assert_eq!(matched(&mine, &there), [unclear.clone(), unclear.clone(), unclear]);
+}
+
 proptest! {
     /// Whatever was carried out and whoever else was at work: nobody's entity is adopted, none is
     /// adopted twice, and where nobody else created the same, each create finds its own.
