@@ -478,16 +478,18 @@ fn a_client_of_the_newer_protocol_subscribes_to_the_list_of_tools() {
     let version = "io.modelcontextprotocol/protocolVersion";
     let who = "io.modelcontextprotocol/clientInfo";
     let can = "io.modelcontextprotocol/clientCapabilities";
-    let ask = json!({
-        "jsonrpc": "2.0", "id": "changes", "method": "subscriptions/listen",
-        "params": {
-            "_meta": {
-                version: "2026-07-28", who: { "name": "test", "version": "1" }, can: {},
-            },
-            "notifications": { "toolsListChanged": true, "promptsListChanged": true },
-        },
-    });
-    client.say(&ask.to_string());
+    let meta = json!({ version: "2026-07-28", who: { "name": "test", "version": "1" }, can: {} });
+    let ask = |id: &str, method: &str, more: &Value| {
+        let mut params = json!({ "_meta": meta });
+        params["notifications"] = more.clone();
+        json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string()
+    };
+    // What a list has is no change to it.
+    client.say(&ask("list", "tools/list", &Value::Null));
+    let listed = client.hear();
+    assert!(listed["result"]["tools"].is_array(), "{listed}");
+    let all = json!({ "toolsListChanged": true, "promptsListChanged": true });
+    client.say(&ask("changes", "subscriptions/listen", &all));
     let accepted = client.hear();
     assert_eq!(accepted["method"], "notifications/subscriptions/acknowledged", "{accepted}");
     let params = &accepted["params"];
