@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::app::error::AppError;
 use crate::app::pending::approve::{Approvable, reason_of};
-use crate::app::pending::check_waits;
 use crate::app::pending::proposal;
+use crate::app::pending::{check_waits, failed};
 use crate::app::shown::pending::{listed, saved};
 use crate::app::workspace::time_zone;
 use crate::cli::context::Context;
@@ -103,7 +103,7 @@ fn show_set(context: &Context<'_>, set: &KeptSet) -> Result<(), AppError> {
     let run = journal.and_then(|journal| journal.run(set.run.as_str()).ok());
     let actor = run.as_ref().map(|run| (run.start.actor.to_string(), run.start.upn.clone()));
     let mut shown = listed(set, &saved, &actor.unwrap_or_default());
-    let report = context.app.held_report(set)?;
+    let report = held_report(context, set)?;
     shown["verdicts"] = report["verdicts"].clone();
     let changes = context.look({
         let set = saved.change_set;
@@ -118,6 +118,12 @@ fn show_set(context: &Context<'_>, set: &KeptSet) -> Result<(), AppError> {
     context.ui.note(&format!("{}, {}", count(set.changes as usize, "change"), set.state.name()));
     context.ui.answer(&set.digest);
     Ok(())
+}
+
+/// Returns the report of the run that held a set last.
+fn held_report(context: &Context<'_>, set: &KeptSet) -> Result<Value, AppError> {
+    let Some(journal) = context.state_folder()?.open_to_read()? else { return Ok(Value::Null) };
+    journal.held_report(&set.run).map_err(|error| failed(&error))
 }
 
 /// Tells a person the changes of a set, and why it was held.
@@ -168,7 +174,7 @@ pub(crate) fn approve(
     let drafted = saved.change_set;
     let changes = context.look(move |session| Ok(crate::host::preview_of(session, &drafted)))?;
     if !context.ui.json() {
-        tell_changes(context, &changes, &context.app.held_report(&set)?["verdicts"])?;
+        tell_changes(context, &changes, &held_report(context, &set)?["verdicts"])?;
         if digest.is_none() && !context.confirms("Approve? [y/N] ") {
             context.ui.note("Not approved: it goes on waiting.");
             return Ok(Exit::Denied);

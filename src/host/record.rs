@@ -16,7 +16,7 @@ use crate::change::{Change, ChangeSet, EntityId, Saved};
 use crate::host::failure::Failure;
 use crate::host::report::{Report, Status};
 use crate::host::stop::Stop;
-use crate::journal::kept::{KeptSet, KeptState, digest_of_writes};
+use crate::journal::kept::{KeptSet, KeptState};
 use crate::journal::{
     Guard, Intent, Journal, Judgement, Lockable, NamesFile, NewRun, Note, NoteKind, PlanLocks,
     RunId, RunStatus, Settled,
@@ -238,7 +238,7 @@ impl Record {
     pub(crate) async fn keep(
         &self,
         saved: &Saved,
-        state: KeptState,
+        (state, digest): (KeptState, String),
         expires: Option<Duration>,
     ) -> Result<(), Failure> {
         let text = serde_json::to_string(saved).unwrap_or_default();
@@ -258,7 +258,7 @@ impl Record {
             run: self.run.clone(),
             at: now,
             expires_at: expires.and_then(|time| now.checked_add(time).ok()),
-            digest: digest_of_writes(&saved.change_set),
+            digest,
             changes: u32::try_from(saved.change_set.changes().len()).unwrap_or(u32::MAX),
             saved: text,
             state,

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::change::{ChangeSet, Saved};
 use crate::journal::Journal;
@@ -13,7 +13,7 @@ use crate::journal::canonical::{canonical, digest};
 use crate::journal::entry::{Note, NoteKind, Purpose, RunId, RunStatus, words};
 use crate::journal::error::{Error, Fault};
 use crate::journal::read::find_run;
-use crate::journal::row::{RunRow, core_of_note, moment, run_id, summary, word};
+use crate::journal::row::{RunRow, core_of_note, json_of, moment, run_id, summary, word};
 
 /// Previews that are kept; older ones make room.
 const KEPT_PREVIEWS: i64 = 50;
@@ -73,7 +73,7 @@ pub struct KeptSet {
     pub at: Timestamp,
     /// When a held one expires.
     pub expires_at: Option<Timestamp>,
-    /// The digest of what it writes; see [`digest_of_writes`].
+    /// The digest of what a person is shown; see [`digest_as_shown`].
     pub digest: String,
     /// The number of its changes.
     pub changes: u32,
@@ -91,29 +91,36 @@ pub struct KeptSet {
     pub moved_seq: Option<i64>,
 }
 
-/// Returns the digest of what a set writes, as a person sees it: it is the same for the same
-/// values, whatever tags and reads they rest on, and whatever numbers a run that carries another on
-/// has kept for its changes.
-#[must_use]
-pub fn digest_of_writes(set: &ChangeSet) -> String {
+/// Returns the changes of a set as a person sees them: the same for the same values, whatever tags and
+/// reads they rest on, and whatever numbers a run that carries another on has kept for them.
+fn writes(set: &ChangeSet) -> Vec<Value> {
     let numbered = set.changes().iter().enumerate().map(|(at, change)| {
         let mut change = summary(change);
         change["n"] = (at + 1).into();
         change
     });
-    let changes: Vec<_> = numbered.collect();
-    digest(&canonical(&serde_json::Value::Array(changes)))
+    numbered.collect()
+}
+
+/// Returns the digest of a set as it is shown to a person: of what it writes, and of the reasons for which
+/// it is held, each with the number of its change or for the set as a whole. Whoever has approved one for
+/// some reasons has not approved it for others.
+#[must_use]
+pub fn digest_as_shown<'a>(
+    set: &ChangeSet,
+    reasons: impl IntoIterator<Item = (Option<usize>, &'a str)>,
+) -> String {
+    let place = |n: usize| set.changes().iter().position(|change| change.n == n);
+    let mut reasons: Vec<_> =
+        reasons.into_iter().map(|(change, reason)| (change.and_then(place), reason)).collect();
+    reasons.sort_unstable();
+    digest(&canonical(&json!({ "changes": writes(set), "reasons": reasons })))
 }
 
 /// Returns what a set writes, change by change, without what is random: the provisional ids of what it
 /// creates. Two drafts of the same script on the same board have the same.
 fn wish_of(set: &ChangeSet) -> Vec<String> {
-    let numbered = set.changes().iter().enumerate().map(|(at, change)| {
-        let mut change = summary(change);
-        change["n"] = (at + 1).into();
-        without_nonces(&canonical(&change))
-    });
-    numbered.collect()
+    writes(set).iter().map(|change| without_nonces(&canonical(change))).collect()
 }
 
 /// Leaves the random part of provisional ids out of a text.
@@ -254,17 +261,19 @@ impl Journal {
         })
     }
 
-    /// Returns the runs by which a set was held: the one that drafted it, and those that were to carry it
-    /// out and had their set held in its place.
+    /// Returns the report of the run that held a set last: the one that drafted it, or that was to carry it
+    /// out and had its own held in its place. It is null if that run has none.
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub fn held_by(&self, set: &RunId) -> Result<Vec<RunId>, Error> {
+    pub fn held_report(&self, set: &RunId) -> Result<Value, Error> {
         self.store.read(|on| {
-            let sql = "SELECT run_id FROM kept_set WHERE run_id = ?1 OR applied_by = ?1";
-            let mut statement = on.prepare_cached(sql)?;
-            let ids = statement.query_map([set.as_str()], |row| row.get::<_, String>(0))?;
-            ids.map(|id| run_id(&id?)).collect()
+            let sql = "SELECT report FROM finish WHERE run_id IN
+                    (SELECT run_id FROM kept_set WHERE run_id = ?1 OR applied_by = ?1)
+                ORDER BY seq DESC LIMIT 1";
+            let found: Option<String> =
+                on.prepare_cached(sql)?.query_row([set.as_str()], |row| row.get(0)).optional()?;
+            found.map_or(Ok(Value::Null), |text| json_of(&text, "report"))
         })
     }
 
@@ -274,6 +283,14 @@ impl Journal {
     /// # Errors
     /// The journal cannot be written.
     pub fn supersede(&self, by: &RunId, wrote: &ChangeSet, at: Timestamp) -> Result<usize, Error> {
+        // Next to always nothing waits, and then nobody has to wait for the file.
+        let anything = self.store.read(|on| {
+            let sql = "SELECT 1 FROM kept_set WHERE state = 'pending'";
+            Ok(on.prepare_cached(sql)?.exists([])?)
+        });
+        if !anything? {
+            return Ok(0);
+        }
         let wrote = wish_of(wrote);
         self.add(|to| {
             let sql = format!(

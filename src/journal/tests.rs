@@ -374,8 +374,9 @@ fn twenty_intents_are_one_commit() {
 /// A run that carries another on keeps the numbers of its changes, and a person who approves the rest sees
 /// the same changes whatever their numbers.
 #[test]
-fn the_digest_of_what_is_written_takes_no_heed_of_numbers() {
-    use crate::journal::kept::digest_of_writes;
+fn the_digest_of_what_is_shown_takes_no_heed_of_numbers() {
+    use crate::journal::kept::digest_as_shown;
+    let digest_of_writes = |set: &ChangeSet| digest_as_shown(set, []);
     let numbered = |first: usize| {
         let numbers =
             set().changes().iter().map(|change| (change.id(), first + change.n)).collect();
@@ -383,6 +384,14 @@ fn the_digest_of_what_is_written_takes_no_heed_of_numbers() {
     };
     assert_ne!(numbered(4).changes()[0].n, set().changes()[0].n);
     assert_eq!(digest_of_writes(&numbered(4)), digest_of_writes(&set()));
+    // Reasons are a part of it, by the change that they are for.
+    let held = |first: usize, change: usize, reason| {
+        digest_as_shown(&numbered(first), [(Some(first + change), reason)])
+    };
+    assert_eq!(held(4, 1, "why"), held(0, 1, "why"));
+    assert_ne!(held(0, 1, "why"), held(0, 2, "why"));
+    assert_ne!(held(0, 1, "why"), held(0, 1, "another"));
+    assert_ne!(held(0, 1, "why"), digest_of_writes(&set()));
     let others: Vec<_> = set().changes().iter().skip(1).cloned().collect();
     assert_ne!(digest_of_writes(&ChangeSet::in_this_order(others)), digest_of_writes(&set()));
 }

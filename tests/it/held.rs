@@ -365,6 +365,7 @@ fn what_is_held_for_a_new_reason_is_asked_about_again() {
     let create = "let p = plan(`BOS Operations`); for n in 0..12 { p.bucket(`Inbox`).create_task(#{ title: `Row ${n}` }); }";
     let held = place.script(create, &["--json"]).code(7).json();
     let id = held["pending"].as_str().unwrap();
+    let before = state(&place, id);
     // Somebody has made one of them since.
     place
         .run(&["task", "create", "Row 3", "--plan", "BOS Operations", "--bucket", "Inbox"])
@@ -376,9 +377,14 @@ fn what_is_held_for_a_new_reason_is_asked_about_again() {
         all.filter(|task| task["title"].as_str().unwrap().starts_with("Row ")).count()
     };
     assert_eq!(rows(&tasks), 1);
-    assert_eq!(state(&place, id)["state"], "pending");
-    // It was shown now.
-    place.run(&["approve", id]).code(0);
+    let now = state(&place, id);
+    assert_eq!(now["state"], "pending");
+    // Whoever has seen the reasons of before approves nothing, and who looks sees those of now.
+    assert_ne!(now["digest"], before["digest"]);
+    place.run(&["approve", id, "--digest", before["digest"].as_str().unwrap()]).code(1);
+    let shown = place.run(&["pending", "show", id, "--json"]).code(0).json();
+    assert!(shown["verdicts"].to_string().contains("already"), "{}", shown["verdicts"]);
+    place.run(&["approve", id, "--digest", now["digest"].as_str().unwrap()]).code(0);
     let tasks = planner.get(&format!("/planner/plans/{}/tasks", planner.plan_id()));
     assert_eq!(rows(&tasks), 13);
 }

@@ -1,21 +1,18 @@
 //! The approval of a held set: who may give it, and how it is applied, once.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::once::Once;
-use crate::app::pending::{check_waits, failed};
+use crate::app::pending::check_waits;
 use crate::change::Saved;
 use crate::host::{Approver, Decision, Decisions, Failure, Finished, Host, Report, Start, Status};
+use crate::journal::RunId;
 use crate::journal::kept::{KeptSet, KeptState};
-use crate::journal::{Error, Journal, RunId};
 use crate::model::User;
-use crate::policy::{Ruling, Verdict};
 
 /// The most characters of a reason or note.
 const MAX_REASON: usize = 1_000;
@@ -38,8 +35,6 @@ pub(crate) struct Applying {
     carries_on: Option<RunId>,
     /// True if it is applied under a sign-in that belongs to its agent alone.
     is_of_agent: bool,
-    /// The reasons for which it was held.
-    reasons: Option<BTreeSet<Reason>>,
 }
 
 impl Applying {
@@ -51,7 +46,7 @@ impl Applying {
         other: Arc<dyn Approver>,
     ) -> Arc<dyn Approver> {
         let digest = digest.map_or_else(|| self.set.digest.clone(), str::to_owned);
-        Arc::new(AsShown { digest, reasons: self.reasons.clone(), other })
+        Arc::new(AsShown { digest, other })
     }
 
     /// Applies it, on the host of whoever drafted it.
@@ -73,9 +68,7 @@ impl Applying {
             }
         }
     }
-}
 
-impl Applying {
     /// Fails unless a host has the sign-in under which the set is applied: policies judge it, and the
     /// audit tells of it, as of whoever drafted it (design.md 7).
     async fn check_whose(&self, host: &Host, saved: &Saved) -> Result<(), Failure> {
@@ -96,58 +89,16 @@ impl Applying {
     }
 }
 
-/// A person who has approved one set, as they saw it, for the reasons that they saw. Anything else is for
-/// the other to decide.
+/// A person who has approved one set, as they saw it. Anything else is for the other to decide.
 struct AsShown {
     digest: String,
-    reasons: Option<BTreeSet<Reason>>,
     other: Arc<dyn Approver>,
 }
 
-/// A reason to hold a change, by its number, or the set as a whole.
-type Reason = (Option<usize>, String);
-
 impl Approver for AsShown {
     fn decide(&self, held: &Report, digest: &str) -> Decision {
-        let holds = held.verdicts.iter().filter(|ruling| ruling.verdict == Verdict::Hold);
-        let is_new = |ruling: &Ruling| {
-            let reason = (ruling.change, ruling.reason.clone());
-            self.reasons.as_ref().is_some_and(|known| !known.contains(&reason))
-        };
-        if digest == self.digest && !holds.into_iter().any(is_new) {
-            return Decision::Before;
-        }
-        self.other.decide(held, digest)
+        if digest == self.digest { Decision::Before } else { self.other.decide(held, digest) }
     }
-}
-
-impl App {
-    /// Returns the report of the run that held a set last: its verdicts are those in force.
-    ///
-    /// # Errors
-    /// The journal cannot be read.
-    pub(crate) fn held_report(&self, set: &KeptSet) -> Result<Value, AppError> {
-        let Some(journal) = self.state_folder()?.open_to_read()? else { return Ok(Value::Null) };
-        let runs = journal.held_by(&set.run).map_err(|error| failed(&error))?;
-        // Ids of runs grow with time.
-        let last = runs.iter().max_by_key(|run| run.as_str().to_owned());
-        let run = last.and_then(|run| journal.run(run.as_str()).ok());
-        Ok(run.and_then(|run| run.finish).map(|finish| finish.report).unwrap_or_default())
-    }
-}
-
-/// Returns the reasons for which runs have held a set; `None` if one of them says no more.
-fn reasons_of(journal: &Journal, set: &KeptSet) -> Result<Option<BTreeSet<Reason>>, Error> {
-    let mut reasons = BTreeSet::new();
-    for run in journal.held_by(&set.run)? {
-        let Some(finish) = journal.run(run.as_str())?.finish else { return Ok(None) };
-        let verdicts: Result<Vec<Ruling>, _> =
-            serde_json::from_value(finish.report["verdicts"].clone());
-        let Ok(verdicts) = verdicts else { return Ok(None) };
-        let holds = verdicts.into_iter().filter(|ruling| ruling.verdict == Verdict::Hold);
-        reasons.extend(holds.map(|ruling| (ruling.change, ruling.reason)));
-    }
-    Ok(Some(reasons))
 }
 
 /// Returns the reason or the note of a person, without the blanks around it.
@@ -210,13 +161,14 @@ impl App {
             Some(_) => Once::alone(self, saved, set.run.as_str())?,
             None => Once::take(self, saved, set.run.as_str(), false)?,
         };
-        let still = match by {
-            None => self.still_approved(set.run.as_str(), &set.digest, now).map(|now| set = now),
-            Some(_) => Ok(()),
-        };
-        if let Err(error) = still {
-            once.keep_if(false);
-            return Err(error);
+        if by.is_none() {
+            match self.still_approved(set.run.as_str(), &set.digest, now) {
+                Ok(approved) => set = approved,
+                Err(error) => {
+                    once.keep_if(false);
+                    return Err(error);
+                }
+            }
         }
         self.check_not_begun(&set)?;
         if let Some((me, note)) = by
@@ -226,14 +178,7 @@ impl App {
             return Err(error);
         }
         let is_of_agent = self.own_profile(saved.agent.as_deref()).is_some();
-        // A run that carries another on numbers its changes anew.
-        let reasons = match carries_on {
-            Some(_) => None,
-            None => {
-                reasons_of(&self.state_folder()?.open()?, &set).map_err(|error| failed(&error))?
-            }
-        };
-        Ok(Applying { set, once, carries_on, is_of_agent, reasons })
+        Ok(Applying { set, once, carries_on, is_of_agent })
     }
 
     /// Reads a set again under the lock of whoever applies it. Somebody may have applied it since it was
@@ -263,8 +208,8 @@ impl App {
             Ok(finished) => finished,
             Err(error) => {
                 once.keep_if(false);
-                // What somebody else carries out, or must carry out, stays approved for them: an
-                // approval that is taken back here would leave theirs without an end on record.
+                // Somebody else carries it out, or has to: it stays approved for them. If it were
+                // reopened here, the end of theirs would be on no record.
                 if !matches!(error.failure.code.as_str(), "at_work" | "not_permitted") {
                     self.reopen(set, now)?;
                 }

@@ -12,7 +12,7 @@ use crate::host::session::core::{Session, View};
 use crate::host::session::names::names;
 use crate::host::start::{Agent, Program};
 use crate::journal::Judgement;
-use crate::journal::kept::{KeptState, digest_of_writes};
+use crate::journal::kept::{KeptState, digest_as_shown};
 use crate::model::PlanId;
 use crate::policy::{
     AgentGrants, Cleared, Grants, Reviewed, Ruling, Spent, Verdict, keep_titles, review,
@@ -89,7 +89,7 @@ impl Run<'_> {
             return Err((Status::Held, Judgement::Held));
         }
         // A person may take their time; the runtime must not wait for them on this thread.
-        let digest = digest_of_writes(reviewed.set());
+        let digest = self.digest_as_shown(reviewed.set());
         let ask = || self.host.approver.decide(&self.report, &digest);
         match tokio::task::block_in_place(ask) {
             decision @ (Decision::Approved | Decision::Before) => {
@@ -110,14 +110,21 @@ impl Run<'_> {
             return Ok(());
         };
         let by = self.session.facts().me.clone();
-        record.approved(&by, digest_of_writes(set)).await
+        record.approved(&by, self.digest_as_shown(set)).await
+    }
+
+    /// Returns the digest of a set with the reasons for which this run holds it.
+    fn digest_as_shown(&self, set: &ChangeSet) -> String {
+        let holds = self.report.verdicts.iter().filter(|ruling| ruling.verdict == Verdict::Hold);
+        digest_as_shown(set, holds.map(|ruling| (ruling.change, ruling.reason.as_str())))
     }
 
     /// Keeps the set of this run: until a person decides, or it is applied as it was shown.
     pub(super) async fn keep(&mut self, saved: &Saved, state: KeptState) {
         let Some(record) = &self.record else { return };
         let expires = (state == KeptState::Pending).then_some(self.host.approval_time);
-        match record.keep(saved, state, expires).await {
+        let digest = self.digest_as_shown(&saved.change_set);
+        match record.keep(saved, (state, digest), expires).await {
             Ok(()) if state == KeptState::Pending => {
                 self.report.pending = Some(self.report.run_id.clone());
             }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::app::error::AppError;
 use crate::app::pending::approve::{Approvable, reason_of};
-use crate::app::pending::check_waits;
+use crate::app::pending::{check_waits, failed};
 use crate::app::shown::pending::{listed, saved};
 use crate::host::{Nobody, SystemClock, Watch, preview_of};
 use crate::model::{Clock as _, User};
@@ -29,7 +29,8 @@ pub(crate) fn set(work: &Work, id: &str) -> Result<Value, AppError> {
     let run = work.desk.journal.run(set.run.as_str()).ok();
     let actor = run.as_ref().map(|run| (run.start.actor.to_string(), run.start.upn.clone()));
     let mut shown = listed(&set, &saved, &actor.unwrap_or_default());
-    shown["verdicts"] = work.app.held_report(&set)?["verdicts"].clone();
+    let report = work.desk.journal.held_report(&set.run).map_err(|error| failed(&error))?;
+    shown["verdicts"] = report["verdicts"].clone();
     let drafted = saved.change_set;
     let changes = work.look(move |session| {
         let preview = preview_of(session, &drafted);
