@@ -328,8 +328,16 @@ fn decide(world: &World, run: usize, report: &Report, all: &[(usize, Report)]) -
         .iter()
         .filter(|change| change.status == ChangeStatus::Unknown && change.op == Op::Create);
     for change in parked {
+        // Two creates may share their candidates, and a person knows which of the two made which.
+        let made_it = |commit: &Commit| {
+            let sent =
+                |name: &str, after: &Value| commit.body.get(name).is_none_or(|sent| sent == after);
+            commit.method == "POST"
+                && commit.by == By::Run(run)
+                && change.fields.iter().all(|(name, field)| sent(name, &field.after))
+        };
         let own = change.candidates.iter().find(|id| {
-            truth.tasks.get(*id).is_some_and(|kept| kept.maker == By::Run(run))
+            truth.commits.iter().any(|commit| commit.id == **id && made_it(commit))
                 && !taken.contains(*id)
         });
         if let Some(id) = own {

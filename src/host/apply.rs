@@ -71,6 +71,8 @@ pub(crate) struct Unsettled {
     pub(crate) since: Timestamp,
     /// The entities that, by a person's word, it has not created; `None` if no person has decided.
     pub(crate) ruled_out: Option<BTreeSet<String>>,
+    /// The entities that a person was shown as its possible result, and has not decided about.
+    pub(crate) undecided: BTreeSet<String>,
 }
 
 /// The outcome of a round.
@@ -341,15 +343,17 @@ impl Work<'_> {
         let lost = steps.iter().filter_map(|no| {
             let mut known = self.machine.change_of(*no).same_name.clone();
             known.extend(own.iter().cloned());
-            let ruled_out = self.unsettled(*no).and_then(|doubt| doubt.ruled_out.clone());
+            let doubt = self.unsettled(*no);
+            let ruled_out = doubt.and_then(|doubt| doubt.ruled_out.clone());
             let is_denied = ruled_out.is_some();
             known.extend(ruled_out.into_iter().flatten());
+            let undecided = doubt.map(|doubt| doubt.undecided.clone()).unwrap_or_default();
             // Entities that had that name before, those this run has created itself and those a person
             // has ruled out are no candidates.
             let (job, since) = (self.machine.job(*no)?.0, self.since(*no)?);
-            Some(Lost { no: *no, job, since, known, is_denied })
+            Some(Lost { no: *no, job, since, known, is_denied, undecided })
         });
-        let lost: Vec<Lost> = lost.collect();
+        let mut lost: Vec<Lost> = lost.collect();
         let (client, actor) = (self.driver.client.clone(), self.driver.actor.clone());
         let claims = self.driver.claims.clone();
         self.flights.spawn(async move {
@@ -357,7 +361,14 @@ impl Work<'_> {
             // create sent a second time.
             let failed = || Flight::Probed(steps.iter().map(|no| (*no, Probed::Failed)).collect());
             let Ok(found) = candidates(&client, &parent).await else { return failed() };
+            let ids: BTreeSet<String> = found.iter().map(|one| one.id().to_owned()).collect();
             let Ok(free) = unclaimed(claims, found, &parent).await else { return failed() };
+            for one in &mut lost {
+                // What has turned out to be another change's is no longer undecided.
+                let is_free = |id: &String| free.iter().any(|candidate| candidate.id() == id);
+                one.undecided
+                    .retain(|id| !one.known.contains(id) && (!ids.contains(id) || is_free(id)));
+            }
             let matched = match_lost(&lost, &free, &actor);
             Flight::Probed(matched.into_iter().map(|(no, id)| (no, Probed::Matched(id))).collect())
         });

@@ -54,6 +54,10 @@ pub struct Lost {
     /// True if a person says that nothing was created. A candidate that fits is then shown to them,
     /// as it may have appeared after they checked.
     pub is_denied: bool,
+    /// The ids of the entities that a person was shown as its possible result and has not decided
+    /// about yet. They stay with that person: what made two of them alike may have been edited away
+    /// since, and then a later look at the board would tell apart what an earlier one could not.
+    pub undecided: BTreeSet<String>,
 }
 
 /// Something on the board that a lost create may have made.
@@ -192,13 +196,16 @@ impl Candidate {
 pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Vec<(StepNo, Match)> {
     type Open<'a> = Vec<(&'a Lost, Vec<(Field, Value)>)>;
     let all = lost.iter().map(|lost| (lost, lost.job.fields()));
-    let (denied, mut open): (Open<'_>, Open<'_>) = all.partition(|(lost, _)| lost.is_denied);
+    let (asked, mut open): (Open<'_>, Open<'_>) =
+        all.partition(|(lost, _)| lost.is_denied || !lost.undecided.is_empty());
     // The create with the most fields chooses first: one with a title alone would take anything.
     open.sort_by_key(|(lost, fields)| (std::cmp::Reverse(fields.len()), lost.no));
-    let mut free: Vec<&Candidate> = candidates.iter().collect();
     // The candidates of which one is a certain create's, and nobody can tell which. A create with
     // fewer fields must not take them: that certain one would look as if it had made nothing.
-    let mut disputed: Vec<&Candidate> = Vec::new();
+    let (mut disputed, mut free): (Vec<&Candidate>, Vec<&Candidate>) =
+        candidates.iter().partition(|candidate| {
+            asked.iter().any(|(lost, _)| lost.undecided.contains(candidate.id()))
+        });
     let mut found = Vec::new();
     // Exact matches first: an edited entity must not be taken while an untouched one fits better.
     for exact in [true, false] {
@@ -238,7 +245,7 @@ pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Ve
     }
     let is_left = |candidate: &&Candidate| free.contains(candidate) || disputed.contains(candidate);
     let left: Vec<&Candidate> = candidates.iter().filter(is_left).collect();
-    for (lost, fields) in open.into_iter().chain(denied) {
+    for (lost, fields) in open.into_iter().chain(asked) {
         // A candidate that is equal in everything but seems a little too old is also left to a
         // person.
         let is_near = |candidate: &&&Candidate| {
@@ -247,8 +254,12 @@ pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Ve
                     && candidate.equals(&fields)
                     && candidate.has_no_more(&fields))
         };
-        let near: Vec<String> =
+        let mut near: Vec<String> =
             left.iter().filter(is_near).map(|candidate| candidate.id().to_owned()).collect();
+        // Those that are gone or look different by now, too.
+        let others = lost.undecided.iter().filter(|id| !near.contains(id));
+        let others: Vec<String> = others.cloned().collect();
+        near.extend(others);
         let result = if near.is_empty() { Match::Nothing } else { Match::Unclear(near) };
         found.push((lost.no, result));
     }

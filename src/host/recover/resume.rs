@@ -233,6 +233,7 @@ impl Host {
                     // (design.md 2.4).
                     let shown = chain.iter().flat_map(|run| candidates(run, change.n));
                     of.ruled_out = Some(shown.collect());
+                    of.undecided.clear();
                 }
                 continue;
             };
@@ -319,6 +320,11 @@ impl Restored {
                 }
             }
         }
+        for ((n, _), of) in &mut restored.unsettled {
+            // From the run on whose attempt is in doubt: what was shown earlier was of another one.
+            let since = chain.iter().skip_while(|run| run.start.id != of.run);
+            of.undecided = since.flat_map(|run| candidates(run, *n)).collect();
+        }
         restored
     }
 
@@ -369,6 +375,7 @@ impl Restored {
                     // By the service's clock, since the age of candidates is compared with it.
                     since: attempt.at.checked_sub(ahead).unwrap_or(attempt.at),
                     ruled_out: None,
+                    undecided: BTreeSet::new(),
                 };
                 self.unsettled.insert((change.n, intent.step.step.clone()), of);
             }

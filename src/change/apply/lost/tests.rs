@@ -45,6 +45,7 @@ fn lost(no: usize, says: (u8, u8, bool), known: &[&str]) -> Lost {
         since: at(SENT),
         known: known.iter().map(|id| (*id).to_owned()).collect(),
         is_denied: false,
+        undecided: BTreeSet::new(),
     }
 }
 
@@ -108,6 +109,26 @@ fn what_only_a_person_can_tell_apart_is_nobody_elses_either() {
     let there = ["a", "b"].map(|id| on_board(id, (0, 0, true), "rook", SENT));
     let unclear = Match::Unclear(vec!["a".into(), "b".into()]);
     assert_eq!(matched(&mine, &there), [unclear.clone(), unclear.clone(), unclear]);
+}
+
+#[test]
+fn what_a_person_was_asked_about_stays_theirs_whatever_the_board_says_later() {
+    // Both fitted the first when they were shown; one was edited since, and a third create would take
+    // the other.
+    let mut mine: Vec<Lost> = (0..)
+        .zip([(0, 0, false), (0, 1, false), (0, 0, false)])
+        .map(|(n, says)| lost(n, says, &[]))
+        .collect();
+    let shown = ["a", "b"].map(str::to_owned);
+    mine[0].undecided.extend(shown.clone());
+    mine[1].undecided.extend(shown.clone());
+    let unclear = Match::Unclear(shown.to_vec());
+    let a = on_board("a", (0, 0, false), "rook", SENT);
+    let there = [a.clone(), on_board("b", (0, 1, true), "rook", SENT)];
+    assert_eq!(matched(&mine, &there), [unclear.clone(), unclear.clone(), unclear.clone()]);
+    // Nor is it sent again because nothing is left of them.
+    assert_eq!(matched(&mine[..2], &[a]), [unclear.clone(), unclear.clone()]);
+    assert_eq!(matched(&mine[..2], &[]), [unclear.clone(), unclear]);
 }
 
 proptest! {

@@ -353,6 +353,7 @@ pub(in crate::change::apply) fn simulate(
                             since: Timestamp::UNIX_EPOCH,
                             known: machine.ids().values().cloned().collect(),
                             is_denied: false,
+                            undecided: BTreeSet::new(),
                         })
                         .collect();
                     let candidates: Vec<Candidate> = model.candidates();
