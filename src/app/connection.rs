@@ -2,10 +2,13 @@
 
 pub(crate) mod embedded;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use tokio::sync::Mutex;
 
+use crate::app::App;
 use crate::app::connection::embedded::Embedded;
 use crate::app::error::AppError;
 use crate::app::settings::{Service, Settings, SignIn};
@@ -71,6 +74,46 @@ impl ServiceConnection {
                 Ok(Self { client, service, is_new, _embedded: Some(embedded) })
             }
         }
+    }
+}
+
+/// The connections of agents that sign in with a profile of their own, each opened when it is first needed.
+pub(crate) struct OwnConnections {
+    /// The service at which they work.
+    service: String,
+    open: Mutex<BTreeMap<String, Arc<ServiceConnection>>>,
+}
+
+impl OwnConnections {
+    /// Makes a place for those of agents that work beside a connection, at the same service.
+    pub(crate) fn beside(connection: &ServiceConnection) -> Self {
+        Self { service: connection.service.clone(), open: Mutex::default() }
+    }
+
+    /// Returns the connection of an agent; `None` if it has no profile of its own.
+    ///
+    /// # Errors
+    /// The profile does not exist, or is for another service.
+    pub(crate) async fn of(
+        &self,
+        app: &App,
+        agent: Option<&str>,
+    ) -> Result<Option<Arc<ServiceConnection>>, AppError> {
+        let Some(profile) = app.own_profile(agent) else { return Ok(None) };
+        let mut open = self.open.lock().await;
+        if let Some(known) = open.get(profile) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let opened = Arc::new(app.connect(agent).await?);
+        if opened.service != self.service {
+            let (name, theirs) = (agent.unwrap_or_default(), &opened.service);
+            let message =
+                format!("the agent `{name}` is signed in for {theirs}, not for {}", self.service);
+            return Err(AppError::new("config", message)
+                .hint("work where it is signed in, or give it another `profile`"));
+        }
+        open.insert(profile.to_owned(), Arc::clone(&opened));
+        Ok(Some(opened))
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::app::agent::known_agent;
-use crate::app::connection::ServiceConnection;
+use crate::app::connection::{OwnConnections, ServiceConnection};
 use crate::app::error::AppError;
 use crate::app::inbox::failed;
 use crate::app::inbox::worker::{Asking, Worker};
@@ -27,13 +27,13 @@ use crate::app::schedules::entry::Sender;
 use crate::app::schedules::{automation, firing};
 use crate::app::settings::Settings;
 use crate::app::upkeep;
-use crate::app::workspace::{place, time_zone};
+use crate::app::workspace::{place, time_zone, watched};
 use crate::coordinate::{Coordinate, Error};
 use crate::host::{Decisions, Host, Nobody, Start, Status, Stop, StopReason, SystemClock, Watch};
 use crate::journal::{Journal, Pruned, Purpose, RunId};
 use crate::model::{Clock as _, PlanId, Task, Versioned};
 use crate::script::Bundle;
-use crate::script::reload::{Options, Watcher};
+use crate::script::reload::Watcher;
 use crate::script::workspace::automation::{Automation, Trigger};
 
 /// The workers of an engine, and those for runs that are asked for where people ask.
@@ -50,7 +50,7 @@ const RESOLVED_FOR: Duration = Duration::from_secs(600);
 /// The days for which it is known that a time has fired; what it became is known for longer.
 const CLAIMS_DAYS: i64 = 90;
 
-/// What an engine carries out besides, where people and programs ask for runs.
+/// The runs that people and programs ask for, where an engine carries them out as well.
 pub(crate) struct AskedFor {
     /// The one who hears of them.
     pub(crate) asking: Arc<dyn Asking>,
@@ -77,19 +77,23 @@ impl Engine {
         watch: Watch,
         asked: Option<AskedFor>,
     ) -> Result<Self, AppError> {
-        let clockwork = Arc::new(Clockwork::open(&app, watch.clone()).await?);
+        // Compiled once, for all of them.
+        let watcher = Arc::new(watched(&app.workspace)?);
+        let clockwork = Arc::new(Clockwork::open(&app, Arc::clone(&watcher), watch.clone()).await?);
         let interrupt = Arc::clone(&app.interrupt);
         let mut tasks = JoinSet::new();
         for _ in 0..WORKERS {
             let connection = app.connect(None).await?;
-            let worker = Worker::open(&app, connection, None, watch.clone()).await?;
+            let worker =
+                Worker::open(&app, (connection, Arc::clone(&watcher)), None, watch.clone()).await?;
             let worker = if asked.is_some() { worker.on_inbox() } else { worker };
             let nobody = Arc::new(Notify::new());
             tasks.spawn(work(Arc::new(worker), Arc::clone(&interrupt), nobody));
         }
         if let Some(AskedFor { asking, wake }) = asked {
             let connection = app.connect(None).await?;
-            let worker = Worker::open(&app, connection, None, watch.clone()).await?;
+            let worker =
+                Worker::open(&app, (connection, Arc::clone(&watcher)), None, watch.clone()).await?;
             let worker = Arc::new(worker.on_runs(asking));
             for _ in 0..RUN_WORKERS {
                 let working = work(Arc::clone(&worker), Arc::clone(&interrupt), Arc::clone(&wake));
@@ -207,8 +211,9 @@ impl Resolved {
 pub(crate) struct Clockwork {
     settings: Settings,
     interrupt: Arc<Stop>,
-    watcher: Watcher,
+    watcher: Arc<Watcher>,
     connection: ServiceConnection,
+    others: OwnConnections,
     journal: Arc<Journal>,
     by: Sender,
     watch: Watch,
@@ -223,15 +228,15 @@ impl Clockwork {
     /// # Errors
     /// The service cannot be reached, the journal not be written, or the configuration names what
     /// does not exist.
-    pub(crate) async fn open(app: &App, watch: Watch) -> Result<Self, AppError> {
+    pub(crate) async fn open(
+        app: &App,
+        watcher: Arc<Watcher>,
+        watch: Watch,
+    ) -> Result<Self, AppError> {
         if let Some(mistake) = app.automation()?.mistakes.first() {
             return Err(mistake.failure().into());
         }
         let connection = app.connect(None).await?;
-        let watcher = match &app.workspace.root {
-            Some(root) => Watcher::start(root, Options::default())?,
-            None => Watcher::still(Bundle::new(app.workspace.clone())),
-        };
         let (nobody, judge) = (Arc::new(Nobody), watcher.judge(None));
         let host = app.host(&connection, &app.workspace, None, judge, nobody, watch.clone())?;
         let by = Sender {
@@ -244,6 +249,7 @@ impl Clockwork {
             interrupt: Arc::clone(&app.interrupt),
             watcher,
             journal: Arc::new(app.state_folder()?.open()?),
+            others: OwnConnections::beside(&connection),
             connection,
             by,
             watch,
@@ -273,25 +279,12 @@ impl Clockwork {
         }
     }
 
-    fn host(&self, app: &App, agent: Option<&str>) -> Result<Host, AppError> {
+    /// Makes a host for an agent, under its own sign-in if it has one.
+    async fn host(&self, app: &App, agent: Option<&str>) -> Result<Host, AppError> {
+        let own = self.others.of(app, agent).await?;
+        let connection = own.as_deref().unwrap_or(&self.connection);
         let (nobody, judge) = (Arc::new(Nobody), self.watcher.judge(agent));
-        app.host(&self.connection, &app.workspace, agent, judge, nobody, self.watch.clone())
-    }
-
-    /// Makes a host under the sign-in of an agent that has one of its own, and returns the connection
-    /// that must be there as long as it.
-    async fn own_host(
-        &self,
-        app: &App,
-        agent: Option<&str>,
-    ) -> Result<(Host, Option<ServiceConnection>), AppError> {
-        if app.own_profile(agent).is_none() {
-            return Ok((self.host(app, agent)?, None));
-        }
-        let own = app.connect(agent).await?;
-        let (nobody, judge) = (Arc::new(Nobody), self.watcher.judge(agent));
-        let host = app.host(&own, &app.workspace, agent, judge, nobody, self.watch.clone())?;
-        Ok((host, Some(own)))
+        app.host(connection, &app.workspace, agent, judge, nobody, self.watch.clone())
     }
 
     /// Runs `job` on the shared state, on a thread where it may block.
@@ -340,15 +333,21 @@ impl Clockwork {
         }
     }
 
-    /// Deletes what old runs have left, once a day, in one process of all.
+    /// Deletes what old runs have left, once a day. The day is claimed when that is done: one that failed
+    /// is tried again, and two processes that begin at once find the less to delete.
     async fn prune(&self, bundle: &Bundle, now: Timestamp) -> Result<(), AppError> {
         let Some(days) = bundle.workspace.config.state.keep_runs_days else { return Ok(()) };
         let (owner, name) = (self.owner.clone(), format!("prune@{}", now.strftime("%Y-%m-%d")));
-        if !self.shared(move |shared| shared.claim(&name, &owner, now)).await? {
-            return Ok(());
-        }
         let before = upkeep::days_ago(days, now);
-        let pruned = self.shared(move |shared| shared.prune(before, &upkeep::note(now))).await?;
+        let pruned = self.shared(move |shared| {
+            if shared.claimed(&name)?.is_some() {
+                return Ok(Pruned::default());
+            }
+            let pruned = shared.prune(before, &upkeep::note(now))?;
+            shared.claim(&name, &owner, now)?;
+            Ok(pruned)
+        });
+        let pruned = pruned.await?;
         if pruned != Pruned::default() {
             tracing::info!(runs = pruned.runs, entries = pruned.entries, "old runs were deleted");
         }
@@ -473,7 +472,7 @@ impl Clockwork {
         let agent = Some(trigger.agent.as_str());
         let granted = known_agent(&app.workspace, agent)?;
         let text = trigger.plan.clone();
-        let (host, _own) = self.own_host(app, agent).await?;
+        let host = self.host(app, agent).await?;
         let found = host.look(granted, move |session| Ok(session.find_plan(&text)?));
         Ok(Box::pin(found).await?)
     }
@@ -519,7 +518,7 @@ impl Clockwork {
         let agents: BTreeSet<&str> = triggers.values().map(|one| one.agent.as_str()).collect();
         let mut refused = None;
         for agent in agents {
-            let (host, _own) = self.own_host(app, Some(agent)).await?;
+            let host = self.host(app, Some(agent)).await?;
             match host.list_tasks(plan).await {
                 Ok(tasks) => return Ok(tasks),
                 Err(error) => refused = Some(error.into()),
@@ -532,7 +531,7 @@ impl Clockwork {
     async fn resume_unfinished(&self) {
         let app = self.app(&self.watcher.current());
         let mut found = self.unfinished(&app, None).await;
-        // What agents with a sign-in of their own have left is another identity's.
+        // Agents that sign in as themselves have left runs that only they can carry on.
         let agents = app.workspace.config.agents.keys().map(String::as_str).map(Some);
         for agent in agents.filter(|agent| app.own_profile(*agent).is_some()) {
             match (&mut found, self.unfinished(&app, agent).await) {
@@ -564,7 +563,7 @@ impl Clockwork {
     }
 
     async fn unfinished(&self, app: &App, agent: Option<&str>) -> Result<Vec<RunId>, AppError> {
-        let (host, _own) = self.own_host(app, agent).await?;
+        let host = self.host(app, agent).await?;
         Ok(Box::pin(host.unfinished()).await?)
     }
 
@@ -583,7 +582,7 @@ impl Clockwork {
             force: false,
             dry_run: false,
         };
-        let (host, _own) = self.own_host(app, agent.as_deref()).await?;
+        let host = self.host(app, agent.as_deref()).await?;
         let finished = Box::pin(host.resume(id.as_str(), Decisions::default(), start)).await?;
         Ok(finished.report.status)
     }

@@ -99,27 +99,15 @@ impl App {
             return Err(AppError::new("too_large", message));
         }
         let entry = InboxEntry {
-            id: uuid::Uuid::now_v7().to_string(),
-            service: self.settings.service()?.name(),
-            workspace: Some(place(&self.workspace)),
             key,
-            skill: wish.skill,
-            params,
-            asked: None,
-            from_upn: me.upn.clone(),
             from_agent: from.map(str::to_owned),
             to_agent: to,
-            state: EntryState::Queued,
-            attempts: 0,
-            leased_by: None,
-            lease_until: None,
-            not_before: None,
-            run: None,
-            outcome: None,
-            code: None,
-            reason: None,
-            created_at: now,
-            ended_at: None,
+            ..InboxEntry::queued(
+                (self.settings.service()?.name(), place(&self.workspace)),
+                (wish.skill, params),
+                me.upn.clone(),
+                now,
+            )
         };
         let mut note = note_on(&entry, NoteKind::Submitted, now);
         note.actor = Some(me.id.clone());

@@ -8,7 +8,8 @@ use jiff::tz::TimeZone;
 
 use crate::app::error::AppError;
 use crate::app::settings::Settings;
-use crate::script::Workspace;
+use crate::script::reload::{Options, Watcher};
+use crate::script::{Bundle, Workspace};
 
 /// Reads the workspace: the one named, the nearest at or above the working directory, or the
 /// one inside the program.
@@ -32,6 +33,17 @@ pub(crate) fn root(settings: &Settings) -> Option<PathBuf> {
         Some(root) => Some(root.clone()),
         None => std::env::current_dir().ok().and_then(|dir| Workspace::find(&dir)),
     }
+}
+
+/// Watches a workspace, so that what is saved in it is in force; the one inside the program stays.
+///
+/// # Errors
+/// Its files cannot be read.
+pub(crate) fn watched(workspace: &Workspace) -> Result<Watcher, AppError> {
+    Ok(match &workspace.root {
+        Some(root) => Watcher::start(root, Options::default())?,
+        None => Watcher::still(Bundle::new(workspace.clone())),
+    })
 }
 
 /// Returns what stands for a workspace in records: its folder, by whichever way it was reached; empty for

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::app::connection::ServiceConnection;
 use crate::app::error::AppError;
-use crate::app::workspace::time_zone;
+use crate::app::workspace::{time_zone, watched};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::options::Format;
@@ -29,10 +29,10 @@ use crate::host::report::ChangeReport;
 use crate::host::{Failure, Host, Report, Start};
 use crate::journal::Purpose;
 use crate::model::PlanId;
+use crate::script::Config;
 use crate::script::console::Console;
-use crate::script::reload::{Options, Watcher};
+use crate::script::reload::Watcher;
 use crate::script::syntax::tokens::apart;
-use crate::script::{Bundle, Config};
 
 mod apply;
 pub(crate) mod editor;
@@ -134,10 +134,7 @@ impl<'a> Repl<'a> {
         connection: ServiceConnection,
         agent: Option<&str>,
     ) -> Result<Self, AppError> {
-        let watcher = Arc::new(match &context.app.workspace.root {
-            Some(root) => Watcher::start(root, Options::default())?,
-            None => Watcher::still(Bundle::new(context.app.workspace.clone())),
-        });
+        let watcher = Arc::new(watched(&context.app.workspace)?);
         let news = Arc::new(ReloadNotices::from_watcher(&watcher));
         let libraries = news.libraries.clone();
         let config = watcher.current().workspace.config.clone();

@@ -113,6 +113,39 @@ impl InboxEntry {
         if self.asked.is_some() { Queue::Runs } else { Queue::Inbox }
     }
 
+    /// Makes an entry that waits: for the person who sends it, without a key.
+    #[must_use]
+    pub fn queued(
+        (service, workspace): (String, String),
+        (skill, params): (String, Value),
+        from_upn: String,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id: uuid::Uuid::now_v7().to_string(),
+            service,
+            workspace: Some(workspace),
+            key: None,
+            skill,
+            params,
+            asked: None,
+            from_upn,
+            from_agent: None,
+            to_agent: None,
+            state: EntryState::Queued,
+            attempts: 0,
+            leased_by: None,
+            lease_until: None,
+            not_before: None,
+            run: None,
+            outcome: None,
+            code: None,
+            reason: None,
+            created_at,
+            ended_at: None,
+        }
+    }
+
     /// Returns the sender: the agent's name, or the person's sign-in name.
     #[must_use]
     pub fn sender(&self) -> &str {
@@ -219,7 +252,8 @@ fn entries(
     select(on, COLUMNS, (condition, order), values)
 }
 
-/// Returns the entries that a condition is true of, without their parameters and scripts, which may be large.
+/// Returns the entries that a condition is true of, without their parameters and scripts, which may be
+/// large.
 fn listed(
     on: &Connection,
     condition: &str,
@@ -265,8 +299,8 @@ impl Journal {
     /// Adds an entry; or returns the one that the same sender has submitted under the same key.
     ///
     /// # Errors
-    /// Too much of the sender or in the queue waits, or it has submitted too much, or the lock that it names is
-    /// somebody else's, or the journal cannot be written.
+    /// Too much of the sender or in the queue waits, or it has submitted too much, or the lock that it
+    /// names is somebody else's, or the journal cannot be written.
     pub fn submit(&self, submission: &Submission<'_>) -> Result<InboxEntry, Error> {
         let (new, note) = (submission.entry, submission.note);
         self.add(|to| {
@@ -366,7 +400,8 @@ impl Journal {
     }
 
     /// Returns entries for a workspace at a service that are not over, of one queue or of both, the oldest
-    /// first, without their parameters: at most `limit` of those after the entry `after`, and of a large inbox no more at once.
+    /// first, without their parameters: at most `limit` of those after the entry `after`, and of a large
+    /// inbox no more at once.
     ///
     /// # Errors
     /// The journal cannot be read.
@@ -479,27 +514,14 @@ mod tests {
 
     fn entry(from_agent: Option<&str>) -> InboxEntry {
         InboxEntry {
-            id: uuid::Uuid::now_v7().to_string(),
-            service: "embedded".into(),
-            workspace: Some(String::new()),
-            key: None,
-            skill: "tidy".into(),
-            params: json!({}),
-            asked: None,
-            from_upn: "rook@bos.example".into(),
             from_agent: from_agent.map(str::to_owned),
             to_agent: Some("rook".into()),
-            state: EntryState::Queued,
-            attempts: 0,
-            leased_by: None,
-            lease_until: None,
-            not_before: None,
-            run: None,
-            outcome: None,
-            code: None,
-            reason: None,
-            created_at: "2026-03-27T12:00:00Z".parse().unwrap(),
-            ended_at: None,
+            ..InboxEntry::queued(
+                ("embedded".into(), String::new()),
+                ("tidy".into(), json!({})),
+                "rook@bos.example".into(),
+                "2026-03-27T12:00:00Z".parse().unwrap(),
+            )
         }
     }
 

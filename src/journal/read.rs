@@ -21,6 +21,17 @@ pub(crate) const CLAIMED: &str = "SELECT 1 FROM outcome JOIN intent ON intent.se
     WHERE entity_id = ?1 AND outcome = 'applied' AND method = 'POST'
     UNION ALL SELECT 1 FROM pruned_entity WHERE id = ?1";
 
+/// Finds tasks that runs have created with links, a key among them, and whose details were never written.
+pub(crate) const WITHOUT_DETAILS: &str = "FROM intent
+    JOIN outcome ON outcome.intent_seq = intent.seq AND outcome = 'applied'
+    JOIN run ON run.id = intent.run_id
+    JOIN change ON change.run_id = run.id AND change.round = intent.round AND change.n = intent.n
+    WHERE method = 'POST' AND step = 'itself' AND entity_id IS NOT NULL
+        AND json_extract(summary, '$.fields.references') IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM intent AS later
+            JOIN outcome AS done ON done.intent_seq = later.seq AND done.outcome = 'applied'
+            WHERE later.path = '/planner/tasks/' || entity_id || '/details')";
+
 /// A run in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunSummary {
@@ -277,10 +288,11 @@ impl Journal {
     /// # Errors
     /// The journal cannot be read.
     pub fn made_by(&self, service: &str, entity_id: &str) -> Result<Option<Option<String>>, Error> {
-        let sql = "SELECT agent FROM outcome
-            JOIN intent ON intent.seq = intent_seq JOIN run ON run.id = intent.run_id
-            WHERE entity_id = ?1 AND outcome = 'applied' AND method = 'POST' AND service = ?2
-            ORDER BY outcome.seq LIMIT 1";
+        let sql = "SELECT agent FROM (SELECT agent, outcome.seq FROM outcome
+                JOIN intent ON intent.seq = intent_seq JOIN run ON run.id = intent.run_id
+                WHERE entity_id = ?1 AND outcome = 'applied' AND method = 'POST' AND service = ?2
+            UNION ALL SELECT agent, 0 AS seq FROM pruned_entity WHERE id = ?1 AND service = ?2)
+            ORDER BY seq LIMIT 1";
         self.store.read(|on| {
             let mut statement = on.prepare_cached(sql)?;
             Ok(statement.query_row([entity_id, service], |row| row.get(0)).optional()?)
@@ -297,19 +309,12 @@ impl Journal {
         service: &str,
         plan: &str,
     ) -> Result<Vec<(String, Value)>, Error> {
-        let sql = "SELECT entity_id, summary FROM intent
-            JOIN outcome ON outcome.intent_seq = intent.seq AND outcome = 'applied'
-            JOIN run ON run.id = intent.run_id
-            JOIN change ON change.run_id = run.id AND change.round = intent.round
-                AND change.n = intent.n
-            WHERE method = 'POST' AND step = 'itself' AND service = ?1 AND entity_id IS NOT NULL
-                AND json_extract(summary, '$.plan') = ?2
-                AND json_extract(summary, '$.fields.references') IS NOT NULL
-                AND NOT EXISTS (SELECT 1 FROM intent AS later
-                    JOIN outcome AS done ON done.intent_seq = later.seq AND done.outcome = 'applied'
-                    WHERE later.path = '/planner/tasks/' || entity_id || '/details')";
+        let sql = format!(
+            "SELECT entity_id, summary {WITHOUT_DETAILS} AND service = ?1
+                AND json_extract(summary, '$.plan') = ?2"
+        );
         self.store.read(|on| {
-            let mut statement = on.prepare_cached(sql)?;
+            let mut statement = on.prepare_cached(&sql)?;
             let mut rows = statement.query([service, plan])?;
             let mut made = Vec::new();
             while let Some(row) = rows.next()? {

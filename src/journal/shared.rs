@@ -221,10 +221,13 @@ impl Journal {
     /// # Errors
     /// The journal cannot be read.
     pub fn change_counts(&self) -> Result<BTreeMap<String, i64>, Error> {
-        self.store.read(|on| {
-            let mut statement = on.prepare_cached("SELECT topic, n FROM changed")?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
+        self.store.read(changes)
     }
+}
+
+/// Returns how often each topic has changed.
+pub(super) fn changes(on: &Connection) -> Result<BTreeMap<String, i64>, Fault> {
+    let mut statement = on.prepare_cached("SELECT topic, n FROM changed")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }

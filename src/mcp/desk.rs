@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::app::connection::ServiceConnection;
 use crate::app::error::AppError;
 use crate::app::pending::failed;
+use crate::app::workspace::watched;
 use crate::host::{
     Failure, Host, Judge, Nobody, RunProgress, Session, Start, Stop, StopReason, SystemClock, Watch,
 };
@@ -25,7 +26,7 @@ use crate::journal::{Error, Journal, Purpose, RunId};
 use crate::mcp::elicit::Shown;
 use crate::mcp::turned_away::Refusals;
 use crate::model::Clock as _;
-use crate::script::reload::{Options, Watcher};
+use crate::script::reload::Watcher;
 use crate::script::{Bundle, Config};
 
 /// The most calls at work at once; others wait.
@@ -101,10 +102,7 @@ impl Desk {
     async fn watcher(&self) -> Result<&Watcher, AppError> {
         let start = || async {
             let workspace = self.app.workspace.clone();
-            let started = tokio::task::spawn_blocking(move || match workspace.root.clone() {
-                Some(root) => Watcher::start(&root, Options::default()),
-                None => Ok(Watcher::still(Bundle::new(workspace))),
-            });
+            let started = tokio::task::spawn_blocking(move || watched(&workspace));
             let watcher =
                 started.await.map_err(|_| AppError::new("stopped", "the server ends"))??;
             self.tell_of_reloads(&watcher);

@@ -11,16 +11,16 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::app::App;
-use crate::app::connection::ServiceConnection;
+use crate::app::connection::{OwnConnections, ServiceConnection};
 use crate::app::error::AppError;
 use crate::app::inbox::failed;
 use crate::app::settings::Settings;
-use crate::app::workspace::place;
+use crate::app::workspace::{place, watched};
 use crate::host::{Approver, Failure, Host, Nobody, Session, Stop, StopReason, Watch};
 use crate::journal::Journal;
 use crate::journal::inbox::Queue;
 use crate::model::User;
-use crate::script::reload::{Options, Watcher};
+use crate::script::reload::Watcher;
 use crate::script::{Bundle, Config};
 use crate::serve::access::Access;
 use crate::serve::lock::unpoisoned;
@@ -42,8 +42,9 @@ pub(crate) struct Desk {
     settings: Settings,
     watcher: Watcher,
     connection: ServiceConnection,
-    /// The connections of agents that have a sign-in of their own.
-    own: Mutex<BTreeMap<String, Arc<ServiceConnection>>>,
+    others: OwnConnections,
+    /// What stands for the workspace in records.
+    place: String,
     runtime: Handle,
     pub(crate) journal: Arc<Journal>,
     pub(crate) access: Access,
@@ -72,10 +73,7 @@ impl Desk {
         let journal = Arc::new(app.state_folder()?.open()?);
         let App { settings, workspace, .. } = app;
         let at = place(&workspace);
-        let watcher = match workspace.root.clone() {
-            Some(root) => Watcher::start(&root, Options::default())?,
-            None => Watcher::still(Bundle::new(workspace)),
-        };
+        let watcher = watched(&workspace)?;
         let metrics = Metrics::new();
         let of = (connection.service.as_str(), at.as_str(), Some(Queue::Runs));
         let open = journal.open_entries(of, None, u32::MAX).map_err(|error| failed(&error))?;
@@ -83,8 +81,9 @@ impl Desk {
         Ok(Self {
             settings,
             watcher,
+            others: OwnConnections::beside(&connection),
+            place: at,
             connection,
-            own: Mutex::default(),
             runtime: Handle::current(),
             journal,
             access,
@@ -107,9 +106,9 @@ impl Desk {
         &self.watcher
     }
 
-    /// Returns the service, as entries of the inbox name it.
-    pub(crate) fn service(&self) -> &str {
-        &self.connection.service
+    /// Returns the service and the workspace, as entries of the inbox name them.
+    pub(crate) fn of(&self) -> (String, String) {
+        (self.connection.service.clone(), self.place.clone())
     }
 
     /// Returns an application of its own on the workspace as it is now, with a switch.
@@ -259,23 +258,9 @@ impl Work {
     ) -> Result<Host, AppError> {
         let judge = self.desk.watcher.judge(agent);
         let workspace = &self.app.workspace;
-        let own = self.own_connection(agent)?;
+        let own = self.wait(self.desk.others.of(&self.app, agent))?;
         let connection = own.as_deref().unwrap_or(&self.desk.connection);
         self.app.host(connection, workspace, agent, judge, approver, watch)
-    }
-
-    /// Connects under the sign-in of an agent, if it has one of its own.
-    fn own_connection(
-        &self,
-        agent: Option<&str>,
-    ) -> Result<Option<Arc<ServiceConnection>>, AppError> {
-        let Some(profile) = self.app.own_profile(agent) else { return Ok(None) };
-        if let Some(known) = unpoisoned(&self.desk.own).get(profile) {
-            return Ok(Some(Arc::clone(known)));
-        }
-        let opened = Arc::new(self.wait(self.app.connect(agent))?);
-        let mut own = unpoisoned(&self.desk.own);
-        Ok(Some(Arc::clone(own.entry(profile.to_owned()).or_insert(opened))))
     }
 
     /// Reads the board as a person sees it.

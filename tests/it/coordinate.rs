@@ -48,27 +48,15 @@ fn note(kind: NoteKind) -> Note {
 
 fn entry(key: Option<&str>, from: Option<&str>) -> InboxEntry {
     InboxEntry {
-        id: uuid::Uuid::now_v7().to_string(),
-        service: "embedded".into(),
-        workspace: Some("/a".into()),
         key: key.map(str::to_owned),
-        skill: "tidy".into(),
-        params: json!({ "days": 3 }),
-        asked: None,
-        from_upn: "rook@bos.example".into(),
         from_agent: from.map(str::to_owned),
         to_agent: Some("rook".into()),
-        state: EntryState::Queued,
-        attempts: 0,
-        leased_by: None,
-        lease_until: None,
-        not_before: None,
-        run: None,
-        outcome: None,
-        code: None,
-        reason: None,
-        created_at: at(0),
-        ended_at: None,
+        ..InboxEntry::queued(
+            (OF.0.into(), OF.1.into()),
+            ("tidy".into(), json!({ "days": 3 })),
+            "rook@bos.example".into(),
+            at(0),
+        )
     }
 }
 

@@ -1,9 +1,8 @@
 //! A worker: it takes entries of the inbox one by one, and carries each out as a run of the agent that
 //! it is for, under that agent's grants, limits and policies.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,7 +11,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::app::App;
 use crate::app::agent::{check_may_run, check_sender, known_agent};
-use crate::app::connection::ServiceConnection;
+use crate::app::connection::{OwnConnections, ServiceConnection};
 use crate::app::error::AppError;
 use crate::app::inbox::attempt::{Earlier, End, earlier};
 use crate::app::inbox::{failed, is_for, note_on};
@@ -25,8 +24,8 @@ use crate::journal::paused::Paused;
 use crate::journal::{Guard, Journal, NoteKind, PlanLocks, Purpose, RunId, RunStatus};
 use crate::model::time::Calendar;
 use crate::model::{Clock as _, User};
-use crate::script::reload::{Options, Watcher};
-use crate::script::{Bundle, Skill};
+use crate::script::Skill;
+use crate::script::reload::Watcher;
 
 /// The attempts at an entry.
 const ATTEMPTS: u32 = 3;
@@ -56,12 +55,11 @@ pub(crate) trait Asking: Send + Sync {
 pub(crate) struct Worker {
     settings: Settings,
     interrupt: Arc<Stop>,
-    watcher: Watcher,
+    watcher: Arc<Watcher>,
     connection: ServiceConnection,
     /// The folder of the workspace whose entries it takes.
     workspace: String,
-    /// Those of agents that sign in with a profile of their own, by its name, once they were needed.
-    others: Mutex<BTreeMap<String, Arc<ServiceConnection>>>,
+    others: OwnConnections,
     journal: Arc<Journal>,
     locks: PlanLocks,
     /// The person who is signed in: only they get what they have submitted to themselves.
@@ -87,15 +85,12 @@ impl Worker {
     /// The agent is not configured, the service cannot be reached, or the journal not be written.
     pub(crate) async fn open(
         app: &App,
-        connection: ServiceConnection,
+        (connection, watcher): (ServiceConnection, Arc<Watcher>),
         agent: Option<&str>,
         watch: Watch,
     ) -> Result<Self, AppError> {
         app.agent(agent)?;
-        let watcher = match &app.workspace.root {
-            Some(root) => Watcher::start(root, Options::default())?,
-            None => Watcher::still(Bundle::new(app.workspace.clone())),
-        };
+        let others = OwnConnections::beside(&connection);
         let (nobody, judge) = (Arc::new(Nobody), watcher.judge(agent));
         let host = app.host(&connection, &app.workspace, agent, judge, nobody, watch.clone())?;
         let me = host.me().await?;
@@ -108,7 +103,7 @@ impl Worker {
             locks: state_folder.locks()?,
             connection,
             workspace: place(&app.workspace),
-            others: Mutex::default(),
+            others,
             me,
             agent: agent.map(str::to_owned),
             queue: None,
@@ -300,7 +295,11 @@ impl Worker {
         check_sender(&app.workspace, entry)?;
         let script = entry.asked.as_ref().and_then(|asked| asked.script.as_deref());
         check_may_run(config, agent, Some(entry.skill.as_str()).filter(|_| script.is_none()))?;
-        let own = self.own_connection(&app, agent).await?;
+        // A worker for one agent is connected as that one.
+        let own = match self.agent {
+            Some(_) => None,
+            None => self.others.of(&app, agent).await?,
+        };
         let watch = match &self.asking {
             Some(asking) => asking.watch(&run),
             None => self.watch.clone(),
@@ -347,33 +346,6 @@ impl Worker {
         let (nobody, judge) = (Arc::new(Nobody), self.watcher.judge(agent));
         let connection = own.unwrap_or(&self.connection);
         app.host(connection, &app.workspace, agent, judge, nobody, watch)
-    }
-
-    /// Returns the connection of an agent that signs in with a profile of its own.
-    async fn own_connection(
-        &self,
-        app: &App,
-        agent: Option<&str>,
-    ) -> Result<Option<Arc<ServiceConnection>>, AppError> {
-        // A worker for one agent is connected as that one.
-        let Some(own) = app.own_profile(agent).filter(|_| self.agent.is_none()) else {
-            return Ok(None);
-        };
-        let known = self.others.lock().unwrap_or_else(PoisonError::into_inner).get(own).cloned();
-        if known.is_some() {
-            return Ok(known);
-        }
-        let opened = Arc::new(app.connect(agent).await?);
-        let (service, ours) = (&opened.service, &self.connection.service);
-        if service != ours {
-            let name = agent.unwrap_or_default();
-            let message = format!("the agent `{name}` is signed in for {service}, not for {ours}");
-            return Err(AppError::new("config", message)
-                .hint("submit where it is signed in, or give it another `profile`"));
-        }
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        others.insert(own.to_owned(), Arc::clone(&opened));
-        Ok(Some(opened))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::app::inbox::note_on;
 use crate::app::params::kept;
 use crate::coordinate::{Coordinate, Error, Fence, Submission};
 use crate::journal::NoteKind;
-use crate::journal::inbox::{EntryState, InboxEntry};
+use crate::journal::inbox::InboxEntry;
 use crate::script::workspace::automation::SCHEDULE_AGENT;
 
 /// The service and the workspace that entries are for, and who is signed in there.
@@ -64,27 +64,16 @@ pub(crate) fn submit(
     let for_record = Value::Object(kept(&order.params));
     let from_agent = order.key.is_some().then(|| SCHEDULE_AGENT.to_owned());
     let entry = InboxEntry {
-        id: uuid::Uuid::now_v7().to_string(),
-        service: by.service.clone(),
-        workspace: Some(by.workspace.clone()),
         key: order.key,
-        skill: order.skill.to_owned(),
-        params: Value::Object(order.params),
-        asked: None,
-        from_upn: by.upn.clone(),
         from_agent,
         to_agent: Some(order.to.to_owned()),
-        state: EntryState::Queued,
-        attempts: 0,
-        leased_by: None,
-        lease_until: None,
         not_before: order.not_before,
-        run: None,
-        outcome: None,
-        code: None,
-        reason: None,
-        created_at: now,
-        ended_at: None,
+        ..InboxEntry::queued(
+            (by.service.clone(), by.workspace.clone()),
+            (order.skill.to_owned(), Value::Object(order.params)),
+            by.upn.clone(),
+            now,
+        )
     };
     let mut note = note_on(&entry, NoteKind::Submitted, now);
     entry.sender().clone_into(&mut note.name);

@@ -13,7 +13,9 @@ use serde_json::json;
 use crate::journal::Journal;
 use crate::journal::entry::{Note, Pruned, RunId};
 use crate::journal::error::{Error, Fault};
+use crate::journal::read::WITHOUT_DETAILS;
 use crate::journal::row::{core_of_note, moment, run_id};
+use crate::journal::shared::changes;
 
 /// The runs that are deleted in one transaction, while which others wait.
 const BATCH: usize = 200;
@@ -46,8 +48,9 @@ impl Families {
 
     fn join(&mut self, one: &str, other: &str) {
         let (one, other) = (self.of(one), self.of(other));
-        if one != other {
-            self.0.insert(one.max(other.clone()), other);
+        let (older, newer) = if one < other { (one, other) } else { (other, one) };
+        if older != newer {
+            self.0.insert(newer, older);
         }
     }
 }
@@ -100,8 +103,11 @@ fn candidates(on: &Connection, before: Timestamp) -> Result<Vec<RunId>, Fault> {
         }
     }
     let mut kept: BTreeSet<String> = BTreeSet::new();
-    // Runs that an entry that is not over still asks after, and those whose set waits for a person.
+    // Runs that an entry that is not over still asks after, those whose set waits for a person, and those
+    // that made a task whose key is on no other record.
+    let keys = format!("SELECT run.id, entity_id {WITHOUT_DETAILS}");
     for sql in [
+        keys.as_str(),
         "SELECT run_id, id FROM inbox WHERE state IN ('queued', 'running') AND run_id IS NOT NULL",
         "SELECT run_id, state FROM kept_set WHERE state IN ('pending', 'approved')",
     ] {
@@ -169,11 +175,17 @@ impl Journal {
     /// The journal cannot be written.
     pub fn prune(&self, before: Timestamp, note: &Note) -> Result<Pruned, Error> {
         let mut pruned = Pruned::default();
+        // Chosen anew where something has happened since: a run may be undone at any moment.
+        let (mut left, mut chosen_at) = (Vec::new(), None);
         loop {
-            // Chosen and deleted in one transaction: a run may be undone at any moment.
             let batch = self.add(|to| {
-                let mut runs = candidates(to.on, before)?;
-                runs.truncate(BATCH);
+                let now = changes(to.on)?;
+                if chosen_at.as_ref() != Some(&now) {
+                    (left, chosen_at) = (candidates(to.on, before)?, Some(now));
+                    // The oldest go first, from the end.
+                    left.reverse();
+                }
+                let runs = left.split_off(left.len().saturating_sub(BATCH));
                 let sql = format!(
                     "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE {ENTRIES} LIMIT {BATCH})"
                 );
@@ -204,8 +216,9 @@ fn delete(on: &Connection, run: &RunId, seq: i64) -> Result<(), Fault> {
     let sql = "INSERT INTO pruned (run_id, seq) VALUES (?1, ?2)";
     on.prepare_cached(sql)?.execute(params![run.as_str(), seq])?;
     for sql in [
-        "INSERT OR IGNORE INTO pruned_entity (id)
-            SELECT entity_id FROM outcome JOIN intent ON intent.seq = intent_seq
+        "INSERT OR IGNORE INTO pruned_entity (id, service, agent)
+            SELECT entity_id, service, agent FROM outcome JOIN intent ON intent.seq = intent_seq
+            JOIN run ON run.id = intent.run_id
             WHERE run_id = ?1 AND outcome = 'applied' AND method = 'POST' AND entity_id IS NOT NULL",
         "DELETE FROM outcome WHERE intent_seq IN (SELECT seq FROM intent WHERE run_id = ?1)",
         "DELETE FROM intent WHERE run_id = ?1",

@@ -7,6 +7,7 @@ use crate::journal::entry::{
     Intent, Judgement, NewRun, Note, NoteKind, Outcome, Pruned, Purpose, RunId, RunStatus, Settled,
 };
 use crate::journal::inbox::{EntryState, InboxEntry, Submission};
+use crate::journal::kept::{KeptSet, KeptState};
 use crate::journal::store::prune::LAST_OF_ACTOR;
 use crate::journal::tests::{RUN, at, id, intent, journal, new_run, set, settled};
 
@@ -128,27 +129,15 @@ fn what_is_unfinished_keeps_all_that_belongs_to_it() {
 fn keys_of_what_was_submitted_and_what_still_waits_stay() {
     let (_dir, journal) = journal();
     let entry = |key: Option<&str>, state: EntryState| InboxEntry {
-        id: uuid::Uuid::now_v7().to_string(),
-        service: "embedded".into(),
-        workspace: None,
         key: key.map(str::to_owned),
-        skill: "tidy".into(),
-        params: json!({}),
-        asked: None,
-        from_upn: "rook@bos.example".into(),
-        from_agent: None,
-        to_agent: None,
         state,
-        attempts: 1,
-        leased_by: None,
-        lease_until: None,
-        not_before: None,
-        run: None,
-        outcome: None,
-        code: None,
-        reason: None,
-        created_at: at(0),
         ended_at: state.is_over().then(|| at(1)),
+        ..InboxEntry::queued(
+            ("embedded".into(), String::new()),
+            ("tidy".into(), json!({})),
+            "rook@bos.example".into(),
+            at(0),
+        )
     };
     let mut waits = entry(None, EntryState::Queued);
     let run = begin(&journal, 0, |_| {});
@@ -163,4 +152,49 @@ fn keys_of_what_was_submitted_and_what_still_waits_stay() {
     assert_eq!(journal.prune(later, &note(9)).unwrap(), Pruned { runs: 0, entries: 1 });
     assert_eq!(journal.inbox_entry(&waits.id).unwrap(), Some(waits));
     assert_eq!(journal.inbox_entry(&keyed.id).unwrap(), Some(keyed));
+}
+
+/// Policies ask who made a task, and the key of one is nowhere else until its details are written.
+#[test]
+fn what_is_still_asked_about_a_task_outlives_its_run() {
+    let (_dir, journal) = journal();
+    let old = wrote(&journal, 0, |run| run.agent = Some("victor".into()));
+    finish(&journal, &old, 0, &json!({}));
+    for n in 0..i64::try_from(LAST_OF_ACTOR).unwrap() {
+        let run = wrote(&journal, 10 + n, |run| run.agent = Some("victor".into()));
+        finish(&journal, &run, 200, &json!({}));
+    }
+    let made_by = || journal.made_by("embedded", "made-0").unwrap();
+    let before = made_by();
+    assert_eq!(before, Some(Some("victor".to_owned())));
+    assert_eq!(journal.prune(at(100), &note(100)).unwrap().runs, 1);
+    assert_eq!(made_by(), before);
+    assert_eq!(journal.made_by("elsewhere", "made-0").unwrap(), None);
+}
+
+/// The run that drafted a set and the one that applied it stay and go together.
+#[test]
+fn a_set_stays_with_the_run_that_applied_it() {
+    let (_dir, journal) = journal();
+    let drafted = begin(&journal, 0, |_| {});
+    finish(&journal, &drafted, 0, &json!({}));
+    let applied = begin(&journal, 1, |_| {});
+    finish(&journal, &applied, 500, &json!({}));
+    journal
+        .keep(&KeptSet {
+            run: drafted.clone(),
+            at: at(0),
+            expires_at: None,
+            digest: "sha256:0".into(),
+            changes: 1,
+            saved: "{}".into(),
+            state: KeptState::Applied,
+            decided_by: None,
+            reason: None,
+            applied_by: Some(applied.clone()),
+            moved_seq: None,
+        })
+        .unwrap();
+    assert_eq!(journal.prune(at(100), &note(100)).unwrap(), NOTHING);
+    assert_eq!(left(&journal), [applied, drafted]);
 }

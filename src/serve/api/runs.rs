@@ -8,11 +8,11 @@ use crate::app::agent::check_may_run;
 use crate::app::error::AppError;
 use crate::app::inbox::{Wish, failed, note_on};
 use crate::app::params::kept;
-use crate::app::workspace::{place, time_zone};
+use crate::app::workspace::time_zone;
 use crate::coordinate::Coordinate;
 use crate::host::SystemClock;
 use crate::journal::NoteKind;
-use crate::journal::inbox::{Asked, EntryState, InboxEntry, Submission};
+use crate::journal::inbox::{Asked, InboxEntry, Submission};
 use crate::model::Clock as _;
 use crate::model::time::Calendar;
 use crate::script::Skill;
@@ -136,27 +136,9 @@ fn accept(
     let for_record = kept(&ready.params);
     let params = Value::Object(ready.params);
     let entry = InboxEntry {
-        id: uuid::Uuid::now_v7().to_string(),
-        service: desk.service().to_owned(),
-        workspace: Some(place(&work.app.workspace)),
-        key: None,
-        skill: ready.skill,
-        params,
         asked: Some(Asked { script: ready.script, dry_run: ready.dry_run }),
-        from_upn: me.upn,
-        from_agent: None,
         to_agent: ready.agent,
-        state: EntryState::Queued,
-        attempts: 0,
-        leased_by: None,
-        lease_until: None,
-        not_before: None,
-        run: None,
-        outcome: None,
-        code: None,
-        reason: None,
-        created_at: now,
-        ended_at: None,
+        ..InboxEntry::queued(desk.of(), (ready.skill, params), me.upn, now)
     };
     let mut note = note_on(&entry, NoteKind::Submitted, now);
     note.actor = Some(me.id);

@@ -11,6 +11,7 @@ use crate::app::engine::{Clockwork, Engine};
 use crate::app::error::AppError;
 use crate::app::inbox::listed;
 use crate::app::inbox::worker::Worker;
+use crate::app::workspace::watched;
 use crate::cli::command::run::inbox::tell;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -67,15 +68,23 @@ pub(crate) fn work(context: &Context<'_>, args: &WorkArgs) -> Result<Exit, AppEr
         if !args.once {
             return go_on(context);
         }
+    }
+    let watcher = Arc::new(watched(&context.app.workspace)?);
+    if args.schedules {
         context.block_on(async {
-            let clockwork = Clockwork::open(&context.app, context.watch()).await?;
+            let clockwork =
+                Clockwork::open(&context.app, Arc::clone(&watcher), context.watch()).await?;
             clockwork.tick(context.now()).await?;
             clockwork.look_once().await
         })?;
     }
     let (connection, agent) = (context.connect()?, context.agent_name());
-    let worker =
-        context.block_on(Worker::open(&context.app, connection, agent, context.watch()))?;
+    let worker = context.block_on(Worker::open(
+        &context.app,
+        (connection, watcher),
+        agent,
+        context.watch(),
+    ))?;
     context.ui.note_run();
     let mut done: Vec<Value> = Vec::new();
     let is_list = args.once && context.ui.json();
