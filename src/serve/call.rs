@@ -46,12 +46,39 @@ impl Call {
         found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
     }
 
+    /// Returns the one value of the query by a name.
+    ///
+    /// # Errors
+    /// It is empty, or there are several.
+    pub(crate) fn only(&self, name: &str) -> Result<Option<&str>, AppError> {
+        let mut values = self.query.iter().filter(|(key, _)| key == name);
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some((_, value)), None) if !value.trim().is_empty() => Ok(Some(value.trim())),
+            _ => Err(AppError::new("parameter", format!("`{name}` must have one value"))),
+        }
+    }
+
+    /// Returns whether something of the query is true; what is absent is not.
+    ///
+    /// # Errors
+    /// It is neither true nor false.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, AppError> {
+        match self.only(name)? {
+            Some("true") => Ok(true),
+            Some("false") | None => Ok(false),
+            Some(_) => {
+                Err(AppError::new("parameter", format!("`{name}` must be `true` or `false`")))
+            }
+        }
+    }
+
     /// Returns a whole number of the query.
     ///
     /// # Errors
     /// It is none, or above `most`.
     pub(crate) fn number(&self, name: &str, most: usize) -> Result<Option<usize>, AppError> {
-        let Some(text) = self.asked(name) else { return Ok(None) };
+        let Some(text) = self.only(name)? else { return Ok(None) };
         let number = text.parse().ok().filter(|number| *number <= most);
         number.map(Some).ok_or_else(|| {
             let message = format!("`{name}` must be a whole number up to {most}");
@@ -69,7 +96,7 @@ impl Call {
 
     /// Returns the arguments in the body.
     pub(crate) fn arguments(&self) -> Arguments {
-        Arguments::new(Some(self.body.clone()))
+        Arguments::strict(self.body.clone())
     }
 
     /// Returns the name of the one who asks, for records.

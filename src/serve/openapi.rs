@@ -34,6 +34,11 @@ fn object(properties: &Value, required: &[&str]) -> Value {
 
 /// A text that may be left out; `null` counts as left out.
 fn text(what: &str) -> Value {
+    json!({ "type": ["string", "null"], "description": what })
+}
+
+/// A name that may be left out.
+fn name(what: &str) -> Value {
     json!({ "type": ["string", "null"], "minLength": 1, "description": what })
 }
 
@@ -47,11 +52,15 @@ pub(crate) fn run_body() -> Value {
             "dry_run": {
                 "type": ["boolean", "null"], "description": "Show what would change, and stop",
             },
-            "agent": text("Agent that runs it; a person if absent"),
+            "agent": name("Agent that runs it; a person if absent"),
         }),
         &[],
     );
-    body["oneOf"] = json!([{ "required": ["skill"] }, { "required": ["script"] }]);
+    let either = |one: &str, other: &str| {
+        let properties = json!({ one: { "type": "string" }, other: { "type": "null" } });
+        json!({ "required": [one], "properties": properties })
+    };
+    body["oneOf"] = json!([either("skill", "script"), either("script", "skill")]);
     body
 }
 
@@ -85,8 +94,11 @@ pub(crate) fn submit_body() -> Value {
         &json!({
             "skill": { "type": "string", "minLength": 1, "description": "Skill by name" },
             "params": { "type": ["object", "null"], "description": "Parameters, by name" },
-            "to": text("Agent that is to run it"),
-            "key": text("Submit it once under this key"),
+            "to": name("Agent that is to run it"),
+            "key": {
+                "type": ["string", "null"], "minLength": 1, "maxLength": 200, "pattern": "\\S",
+                "description": "Submit it once under this key",
+            },
         }),
         &["skill"],
     )
@@ -97,9 +109,12 @@ fn asked(kind: &str) -> Value {
     match kind {
         "limit" => json!({ "type": "integer", "minimum": 0, "maximum": 200, "default": 50 }),
         "seconds" => json!({ "type": "integer", "minimum": 0, "maximum": 60 }),
-        "run" => json!({ "type": "string", "format": "uuid" }),
+        "id" => {
+            let id = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$";
+            json!({ "type": "string", "format": "uuid", "pattern": id })
+        }
         "place" => json!({ "type": "string", "pattern": "^[0-9]{1,9}$" }),
-        "text" => json!({ "type": "string", "maxLength": 50 }),
+        "text" => json!({ "type": "string", "maxLength": 200 }),
         other => json!({ "type": other }),
     }
 }
@@ -121,7 +136,7 @@ fn answer(schema: Schema) -> Value {
 fn parameters(route: &Described) -> Vec<Value> {
     let in_path = route.path.split('/').filter_map(|part| {
         let name = part.strip_prefix('{')?.strip_suffix('}')?;
-        let schema = json!({ "type": "string", "minLength": 1 });
+        let schema = json!({ "type": "string", "minLength": 1, "pattern": "\\S" });
         Some(json!({ "name": name, "in": "path", "required": true, "schema": schema }))
     });
     let in_query = route.query.iter().map(|(name, kind, what)| {
@@ -141,6 +156,16 @@ fn operation(route: &Described) -> Value {
         let content = answer(Schema::Object);
         let accepted = json!({ "description": "Accepted: `run_id`", "content": content });
         responses.insert("202".to_owned(), accepted);
+        let refused = |what: &str| {
+            let schema = json!({ "$ref": "#/components/schemas/Failure" });
+            json!({ "description": what, "content": { "application/json": { "schema": schema } } })
+        };
+        responses.insert("422".to_owned(), refused("The script is none that can run"));
+        let mut full = refused("Too many runs wait");
+        full["headers"] = json!({ "Retry-After": {
+            "description": "Seconds", "schema": { "type": "integer" },
+        } });
+        responses.insert("503".to_owned(), full);
     }
     responses.insert("default".to_owned(), refusal);
     let mut shown = json!({
@@ -151,7 +176,9 @@ fn operation(route: &Described) -> Value {
     });
     if let Some(body) = &route.body {
         shown["requestBody"] = json!({
-            "required": body["required"].as_array().is_some_and(|all| !all.is_empty()),
+            // Of either of two, one must be given.
+            "required": body["required"].as_array().is_some_and(|all| !all.is_empty())
+                || body["oneOf"].is_array(),
             "content": { "application/json": { "schema": body } },
         });
     }

@@ -65,8 +65,8 @@ const LIMIT: Asked = ("limit", "limit", "Items at most, up to 200 (50)");
 const CURSOR: Asked =
     ("cursor", "place", "Where to go on: the Link header of the page before has it");
 
-/// The cursor of a list of runs: the last one of the page before.
-const AFTER_RUN: Asked = (CURSOR.0, "run", CURSOR.2);
+/// The cursor of a list of runs or entries: the last one of the page before.
+const AFTER: Asked = (CURSOR.0, "id", CURSOR.2);
 
 const fn get(path: &'static str, summary: &'static str, answer: Schema, act: Act) -> Route {
     let (verb, readers) = (Verb::Get, For::Programs);
@@ -110,7 +110,7 @@ pub(crate) const ROUTES: &[Route] = &[
     get("/metrics", "Figures for Prometheus", Schema::Figures, Act::Quick(status::metrics)),
     open("/openapi.json", "This document", Schema::Object, Act::Quick(status::document)),
     Route {
-        query: &[LIMIT, AFTER_RUN],
+        query: &[LIMIT, AFTER],
         ..get("/api/v1/runs", "Runs, the newest first", Schema::List, Act::Work(lists::runs))
     },
     Route {
@@ -204,7 +204,7 @@ pub(crate) const ROUTES: &[Route] = &[
         Act::Work(boards::show),
     ),
     Route {
-        query: &[LIMIT, CURSOR],
+        query: &[LIMIT, AFTER],
         ..get(
             "/api/v1/inbox",
             "What was submitted, the newest first",

@@ -314,6 +314,12 @@ fn runs_are_begun_and_read_as_the_command_line_shows_them() {
         assert_eq!(refused.code(), code, "{body}");
     }
     assert_eq!(server.get(&admin, "/api/v1/runs/ffff").is(404).code(), "not_found");
+    let paths = ["runs?cursor=", "inbox?cursor=7", "audit?cursor=x", "runs?limit=", "runs?limit=x"];
+    for path in paths.into_iter().chain(["runs?limit=1&limit=2", "pending?all=1"]) {
+        let refused = server.get(&admin, &format!("/api/v1/{path}")).is(400);
+        assert_eq!(refused.code(), "parameter", "{path}");
+    }
+    server.post(&admin, "/api/v1/inbox", &json!({ "skill": "x", "unknown": null })).is(400);
     let figures = server.ask("GET", "/metrics", &[], "").is(200).body;
     assert!(figures.contains("planwright_runs_total{status=\"applied\"} 1"), "{figures}");
 }

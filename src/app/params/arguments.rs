@@ -24,9 +24,15 @@ impl Arguments {
         Self { given, known: Vec::new() }
     }
 
+    /// Takes what a client sent whose arguments are written by hand: of what there is not, `null` is a
+    /// mistake as well.
+    pub(crate) const fn strict(given: Map<String, Value>) -> Self {
+        Self { given, known: Vec::new() }
+    }
+
     fn take(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
-        self.given.remove(name)
+        self.given.remove(name).filter(|value| !value.is_null())
     }
 
     pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Failure> {

@@ -28,6 +28,19 @@ fn cursor_is_wrong() -> AppError {
         .hint("the Link header of the page before has it")
 }
 
+/// Returns where a list is to go on.
+///
+/// # Errors
+/// It is empty, or there are several.
+fn cursor(call: &Call) -> Result<Option<&str>, AppError> {
+    call.only("cursor").map_err(|_| cursor_is_wrong())
+}
+
+/// Returns where a list of what has ids is to go on: after the one of this id.
+fn after(call: &Call) -> Result<Option<RunId>, AppError> {
+    cursor(call)?.map(RunId::parse).transpose().map_err(|_| cursor_is_wrong())
+}
+
 /// Returns the query of the next page.
 fn next(call: &Call, limit: usize, cursor: &str) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -40,7 +53,7 @@ fn next(call: &Call, limit: usize, cursor: &str) -> String {
 /// Returns a page of a list that is small enough to be made whole.
 fn paged(call: &Call, items: Vec<Value>) -> Result<Reply, AppError> {
     let limit = call.limit()?;
-    let from = match call.asked("cursor") {
+    let from = match cursor(call)? {
         None => 0,
         Some(text) => text.parse().map_err(|_| cursor_is_wrong())?,
     };
@@ -57,8 +70,7 @@ pub(crate) fn page_of_runs(
     call: &Call,
 ) -> Result<(Vec<RunSummary>, Option<String>), AppError> {
     let limit = call.limit()?;
-    let before = call.asked("cursor").map(RunId::parse).transpose();
-    let before = before.map_err(|_| cursor_is_wrong())?;
+    let before = after(call)?;
     let read = work.desk.journal.runs(limit + 1, before.as_ref());
     let mut runs = read.map_err(|error| failed(&error))?;
     let more = runs.len() > limit;
@@ -157,7 +169,7 @@ pub(crate) fn sets(work: &Work, all: bool) -> Result<Vec<Value>, AppError> {
 
 /// Answers `GET pending`: sets, and skills that agents propose.
 pub(crate) fn pending(work: &Work, call: &Call) -> Result<Reply, AppError> {
-    let all = matches!(call.asked("all"), Some("true" | "1"));
+    let all = call.flag("all")?;
     let proposals = work.app.proposals(None, all, SystemClock.now())?;
     let mut shown = sets(work, all)?;
     shown.extend(proposals.iter().rev().map(proposal));
@@ -219,7 +231,9 @@ pub(crate) fn schedules(work: &Work, _: &Call) -> Result<Reply, AppError> {
 /// Answers `GET inbox`.
 pub(crate) fn inbox(work: &Work, call: &Call) -> Result<Reply, AppError> {
     let limit = call.limit()?;
-    let page = Page { agent: None, open: false, before: call.asked("cursor"), limit };
+    let before = after(call)?;
+    let before = before.as_ref().map(RunId::as_str);
+    let page = Page { agent: None, open: false, before, limit };
     let (entries, is_more) = work.app.inbox(&page)?;
     let last = entries.last().filter(|_| is_more).map(|entry| next(call, limit, &entry.id));
     Ok(Reply::List(entries.iter().map(entry).collect(), last))
@@ -231,13 +245,13 @@ pub(crate) fn page_of_audit(
     call: &Call,
 ) -> Result<(Vec<Value>, Option<String>), AppError> {
     let limit = call.limit()?;
-    let before = match call.asked("cursor") {
+    let before = match cursor(call)? {
         None => None,
         Some(text) => Some(text.parse::<i64>().map_err(|_| cursor_is_wrong())?),
     };
     let text = call.asked("text");
-    if text.is_some_and(|text| text.len() > 200) {
-        return Err(AppError::new("parameter", "`text` is longer than 200 bytes"));
+    if text.is_some_and(|text| text.chars().count() > 200) {
+        return Err(AppError::new("parameter", "`text` is longer than 200 characters"));
     }
     let read = work.desk.journal.last_records(text, before, limit + 1);
     let mut records = read.map_err(|error| failed(&error))?;
