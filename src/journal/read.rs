@@ -1,6 +1,6 @@
 //! Runs, read back from the journal: for lists, for undo, and for resuming one that was cut off.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::Value;
 
@@ -186,6 +186,29 @@ impl Run {
 }
 
 impl Journal {
+    /// Returns how long the last runs took that have come to their end, the newest first, each with when it
+    /// began: at most `limit`. Those that were cut off and carried on are not among them.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn times_of_runs(&self, limit: usize) -> Result<Vec<(Timestamp, SignedDuration)>, Error> {
+        self.store.read(|on| {
+            let sql = "SELECT run.at, finish.at FROM run JOIN finish ON finish.run_id = run.id
+                WHERE json_extract(finish.report, '$.resumed_by') IS NULL
+                ORDER BY run.seq DESC LIMIT ?1";
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut statement = on.prepare_cached(sql)?;
+            let mut rows = statement.query([limit])?;
+            let mut times = Vec::new();
+            while let Some(row) = rows.next()? {
+                let begun = moment(&row.get::<_, String>(0)?)?;
+                let ended = moment(&row.get::<_, String>(1)?)?;
+                times.push((begun, ended.duration_since(begun)));
+            }
+            Ok(times)
+        })
+    }
+
     /// Lists runs, the newest first: at most `limit`, and those before `before` if that is set.
     ///
     /// # Errors

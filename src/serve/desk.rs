@@ -32,6 +32,9 @@ use crate::serve::running::Running;
 const MAX_WORK: usize = 16;
 /// The time for which a board that was read is shown again.
 const FRESH: Duration = Duration::from_secs(2);
+/// The time for which it is taken for known whether the service is within reach, and the longest wait for it.
+const REACHED_FOR: Duration = Duration::from_secs(30);
+const REACH_WITHIN: Duration = Duration::from_secs(5);
 /// The most boards that are remembered.
 const MAX_BOARDS: usize = 64;
 /// The most names that are remembered.
@@ -54,6 +57,8 @@ pub(crate) struct Desk {
     /// The OpenAPI document.
     pub(crate) document: String,
     me: OnceLock<User>,
+    /// Whether the service was within reach, and when that was asked.
+    reach: Mutex<Option<(Instant, bool)>>,
     room: Arc<Semaphore>,
     stops: Mutex<BTreeMap<u64, Arc<Stop>>>,
     n_stops: AtomicU64,
@@ -92,6 +97,7 @@ impl Desk {
             running: Running::default(),
             document,
             me: OnceLock::new(),
+            reach: Mutex::default(),
             room: Arc::new(Semaphore::new(MAX_WORK)),
             stops: Mutex::default(),
             n_stops: AtomicU64::new(0),
@@ -211,6 +217,11 @@ impl Desk {
     }
 }
 
+fn told_late() -> Failure {
+    let message = format!("no answer within {} seconds", REACH_WITHIN.as_secs());
+    Failure { code: "unavailable".into(), message, ..Failure::default() }
+}
+
 /// The entry of a switch, which goes when this does.
 pub(crate) struct Noted {
     desk: Arc<Desk>,
@@ -273,6 +284,31 @@ impl Work {
     ) -> Result<T, AppError> {
         let host = self.host(None, Arc::new(Nobody), Watch::default())?;
         Ok(self.wait(host.look(None, work))?)
+    }
+
+    /// Returns whether the service is within reach, as it was found a moment ago: anybody may ask this, so
+    /// it is not asked each time.
+    pub(crate) fn is_within_reach(&self) -> bool {
+        {
+            let mut reach = unpoisoned(&self.desk.reach);
+            match &mut *reach {
+                Some((at, was)) if at.elapsed() < REACHED_FOR => return *was,
+                // Whoever comes meanwhile gets what was found before.
+                Some((at, _)) => *at = Instant::now(),
+                None => {}
+            }
+        }
+        let asked = self.host(None, Arc::new(Nobody), Watch::default()).and_then(|host| {
+            let asking = async { tokio::time::timeout(REACH_WITHIN, host.me()).await };
+            self.wait(asking).unwrap_or_else(|_| Err(told_late())).map_err(AppError::from)
+        });
+        if let Err(error) = &asked {
+            let failure = &error.failure;
+            tracing::warn!(code = failure.code, message = failure.message, "the service");
+        }
+        let is = asked.is_ok();
+        *unpoisoned(&self.desk.reach) = Some((Instant::now(), is));
+        is
     }
 
     /// Returns the person who is signed in at the service.

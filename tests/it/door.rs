@@ -4,8 +4,10 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::serve::{Server, token};
-use crate::support::Place;
+use crate::support::{Place, Planner};
 
 /// A certificate with its key, as files of a place.
 fn certificate(place: &Place, cert: &str, key: &str) -> reqwest::Certificate {
@@ -73,6 +75,41 @@ fn who_trusts_the_certificate_gets_in_and_nobody_without_tls() {
     let proxied = ["--addr", "127.0.0.1:0", "--behind-proxy", "--name", "plans.example.org"];
     let server = Server::start_at(&place, &proxied, &[]);
     assert_eq!(server.url(), "https://plans.example.org");
+}
+
+#[test]
+fn it_is_ready_while_its_journal_configuration_and_service_are() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "beta = false\n");
+    let server = Server::start(&place);
+    let ready = || server.ask("GET", "/readyz", &[], "");
+    assert_eq!(ready().is(200).text(), "ready\n");
+    // It was asked a moment ago, and is not asked each time.
+    planner.requests();
+    ready().is(200);
+    assert_eq!(planner.requests(), Vec::<String>::new());
+    place.file("planwright.toml", "beta = maybe\n");
+    let unready = loop {
+        let answer = ready();
+        if answer.text() != "ready\n" {
+            break answer.is(503);
+        }
+    };
+    assert_eq!(unready.text(), "the configuration is wrong\n");
+    place.file("planwright.toml", "beta = false\n");
+    while ready().text() != "ready\n" {}
+}
+
+#[test]
+fn it_is_not_ready_where_the_service_cannot_be_reached() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let server = Server::start(&place);
+    let fault = json!([{ "path": "/me", "action": { "status": 403 } }]);
+    planner.faults(&fault);
+    let answer = server.ask("GET", "/readyz", &[], "").is(503);
+    assert_eq!(answer.text(), "the service cannot be reached\n");
 }
 
 #[cfg(target_os = "linux")]

@@ -46,6 +46,10 @@ impl Answer {
         self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
 
+    pub(crate) fn text(&self) -> &str {
+        &self.body
+    }
+
     pub(crate) fn head(&self, name: &str) -> &str {
         self.head.get(name).map(String::as_str).unwrap_or_default()
     }
@@ -320,6 +324,10 @@ fn runs_are_begun_and_read_as_the_command_line_shows_them() {
         assert_eq!(refused.code(), "parameter", "{path}");
     }
     server.post(&admin, "/api/v1/inbox", &json!({ "skill": "x", "unknown": null })).is(400);
+    let cookie = server.sign_in();
+    let page = server.ask("GET", "/runs", &[("Cookie", &cookie)], "").is(200).body;
+    let chart = page.split("<figure").find(|figure| figure.contains("Time of a run")).unwrap();
+    assert!(chart.contains(" ms</title>") || chart.contains(" s</title>"), "{chart}");
     let figures = server.ask("GET", "/metrics", &[], "").is(200).body;
     assert!(figures.contains("planwright_runs_total{status=\"applied\"} 1"), "{figures}");
 }

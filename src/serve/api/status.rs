@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::app::error::AppError;
+use crate::script::workspace::CONFIG_FILE;
 use crate::serve::access::Caller;
 use crate::serve::call::{Call, Reply};
 use crate::serve::desk::{Desk, Work};
@@ -16,17 +17,27 @@ pub(crate) fn health(_: &Arc<Desk>, _: &Call) -> Result<Reply, AppError> {
     Ok(Reply::Text(PLAIN, "ok\n".to_owned()))
 }
 
-/// Answers `/readyz`: the journal can be read, and the server does not end.
+/// Answers `/readyz`: the journal can be read, the configuration is whole, the service is within reach, and
+/// the server does not end.
 pub(crate) fn ready(work: &Work, _: &Call) -> Result<Reply, AppError> {
-    // Whoever asks is not told why: that stands in the log.
-    Ok(match work.desk.journal.last_record() {
-        Ok(_) => Reply::Text(PLAIN, "ready\n".to_owned()),
-        Err(error) => {
-            tracing::error!(%error, "the journal cannot be read");
-            let text = "the journal cannot be read\n".to_owned();
-            Reply::Status(StatusCode::SERVICE_UNAVAILABLE, PLAIN, text)
-        }
+    Ok(match unready(work) {
+        None => Reply::Text(PLAIN, "ready\n".to_owned()),
+        Some(what) => Reply::Status(StatusCode::SERVICE_UNAVAILABLE, PLAIN, format!("{what}\n")),
     })
+}
+
+/// Returns what is wrong. Whoever asks is not told why: that stands in the log.
+fn unready(work: &Work) -> Option<&'static str> {
+    if let Err(error) = work.desk.journal.last_record() {
+        tracing::error!(%error, "the journal cannot be read");
+        return Some("the journal cannot be read");
+    }
+    let mut problems = work.bundle.problems.iter();
+    if let Some(problem) = problems.find(|problem| problem.file == CONFIG_FILE) {
+        tracing::error!(%problem, "the configuration in force is an earlier one");
+        return Some("the configuration is wrong");
+    }
+    (!work.is_within_reach()).then_some("the service cannot be reached")
 }
 
 /// Answers `/metrics`.

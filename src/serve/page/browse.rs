@@ -47,6 +47,9 @@ pub(crate) fn runs(work: &Work, call: &Call) -> Result<Reply, AppError> {
     let times = Times::of(work)?;
     let (runs, next) = lists::page_of_runs(work, call)?;
     let counted = work.desk.journal.runs(COUNTED, None).map_err(|error| lists::failed(&error))?;
+    let took = work.desk.journal.times_of_runs(COUNTED).map_err(|error| lists::failed(&error))?;
+    let mut drawn = charts::of_runs(&counted, &times);
+    drawn.push(charts::of_times(&took, &times));
     let row = |run: &RunSummary| RunRow {
         link: path(&["runs", run.id.as_str()]),
         at: times.tell(run.at),
@@ -57,7 +60,7 @@ pub(crate) fn runs(work: &Work, call: &Call) -> Result<Reply, AppError> {
     };
     page(&RunsPage {
         frame: Frame::live(work, call, ("Runs", "/runs", "run"))?,
-        charts: charts::of_runs(&counted, &times),
+        charts: drawn,
         runs: runs.iter().map(row).collect(),
         next: next.unwrap_or_default(),
     })

@@ -1,9 +1,10 @@
-//! Small charts, drawn on the server: one bar a day, with what was refused and what met a conflict.
+//! Small charts, drawn on the server: one bar a day, of runs, of what was refused and what met a conflict, and
+//! of how long runs took.
 
 use std::collections::BTreeMap;
 
-use jiff::ToSpan as _;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 use crate::journal::{RunStatus, RunSummary};
 use crate::serve::page::layout::Times;
@@ -26,7 +27,8 @@ pub(crate) struct Bar {
 pub(crate) struct Chart {
     pub(crate) name: &'static str,
     pub(crate) kind: &'static str,
-    pub(crate) total: usize,
+    /// The figure of all days together.
+    pub(crate) total: String,
     pub(crate) bars: Vec<Bar>,
 }
 
@@ -44,15 +46,60 @@ fn chart(
         let tip = format!("{}: {n}", day.strftime("%-d %b"));
         Bar { x: at * 10, y: HEIGHT - height, height, tip }
     };
-    let total = days.iter().map(of_day).sum();
-    Chart { name, kind, total, bars: days.iter().enumerate().map(bar).collect() }
+    let total: usize = days.iter().map(of_day).sum();
+    let bars = days.iter().enumerate().map(bar).collect();
+    Chart { name, kind, total: total.to_string(), bars }
+}
+
+/// Draws how long a run took that stands in the middle of its day.
+pub(crate) fn of_times(runs: &[(Timestamp, SignedDuration)], times: &Times) -> Chart {
+    let days = days(times);
+    let mut by_day: BTreeMap<Date, Vec<u64>> = BTreeMap::new();
+    for (at, time) in runs {
+        let day = times.zone.to_datetime(*at).date();
+        if days.contains(&day) {
+            let time = u64::try_from(time.as_millis()).unwrap_or(0);
+            by_day.entry(day).or_default().push(time);
+        }
+    }
+    let all: Vec<u64> = by_day.values().flatten().copied().collect();
+    let middles: BTreeMap<Date, usize> = by_day
+        .into_iter()
+        .filter_map(|(day, all)| Some((day, usize::try_from(middle(all)?).ok()?)))
+        .collect();
+    let mut chart = chart(("Time of a run", "time"), &days, &middles);
+    for (bar, day) in chart.bars.iter_mut().zip(&days) {
+        if let Some(time) = middles.get(day) {
+            bar.tip = format!("{}: {}", day.strftime("%-d %b"), told(*time as u64));
+        }
+    }
+    chart.total = middle(all).map_or_else(|| "–".to_owned(), told);
+    chart
+}
+
+fn middle(mut all: Vec<u64>) -> Option<u64> {
+    all.sort_unstable();
+    all.get(all.len() / 2).copied()
+}
+
+/// Returns a time for people.
+fn told(millis: u64) -> String {
+    if millis < 1_000 {
+        return format!("{millis} ms");
+    }
+    format!("{}.{} s", millis / 1_000, millis % 1_000 / 100)
+}
+
+/// Returns the days that are shown, the last of which is today.
+fn days(times: &Times) -> Vec<Date> {
+    let today = times.today();
+    let day = |back: i64| today.checked_sub(back.days()).unwrap_or(today);
+    (0..DAYS).rev().map(day).collect()
 }
 
 /// Draws the runs of the last two weeks.
 pub(crate) fn of_runs(runs: &[RunSummary], times: &Times) -> Vec<Chart> {
-    let today = times.today();
-    let day = |back: i64| today.checked_sub(back.days()).unwrap_or(today);
-    let days: Vec<Date> = (0..DAYS).rev().map(day).collect();
+    let days = days(times);
     let count = |counts: &dyn Fn(&RunSummary) -> bool| {
         let mut all: BTreeMap<Date, usize> = BTreeMap::new();
         for run in runs.iter().filter(|run| counts(run)) {
@@ -71,4 +118,16 @@ pub(crate) fn of_runs(runs: &[RunSummary], times: &Times) -> Vec<Chart> {
         chart(("Held or denied", "held"), &days, &count(&refused)),
         chart(("Conflicts and failures", "bad"), &days, &count(&troubled)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_few_characters() {
+        let all = [0, 999, 1_000, 61_250].map(told);
+        assert_eq!(all, ["0 ms", "999 ms", "1.0 s", "61.2 s"]);
+        assert_eq!((middle(vec![]), middle(vec![9, 1, 5])), (None, Some(5)));
+    }
 }
