@@ -93,7 +93,7 @@ async fn run(start: ServeStart) -> Result<(), AppError> {
     let following = tokio::spawn(follow::follow(Arc::clone(&desk)));
     let models = Arc::new(Models::new(mount));
     let router = server::router(&desk, &models);
-    let link = format!("{}/login?code={}", place.url(), desk.access.make_code(&me.upn)?);
+    let link = format!("{}/login?code={}", place.url(), desk.access.make_code(me.into())?);
     if json {
         announce(&json!({ "url": place.url(), "sign_in": link }).to_string());
     } else {

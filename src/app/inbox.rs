@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::app::agent::{check_may_run, check_may_submit};
 use crate::app::error::AppError;
 use crate::app::params::kept;
+use crate::app::pending::eyes::Visitor;
 use crate::app::workspace::place;
 use crate::host::Failure;
 use crate::journal::inbox::{EntryState, InboxEntry, Page, Submission};
@@ -37,6 +38,14 @@ pub(crate) struct Wish {
     pub(crate) to: Option<String>,
     /// The key under which it is submitted once.
     pub(crate) key: Option<String>,
+    /// The visitor of a server who submits it; `None` for whoever is signed in.
+    pub(crate) visitor: Option<Visitor>,
+}
+
+/// Enters the visitor of a server who submitted something on its record.
+pub(crate) fn note_visitor(note: &mut Note, visitor: &Visitor) {
+    note.name.clone_from(&visitor.name);
+    note.detail["user"] = json!(visitor.user);
 }
 
 impl App {
@@ -112,6 +121,9 @@ impl App {
         let mut note = note_on(&entry, NoteKind::Submitted, now);
         note.actor = Some(me.id.clone());
         note.name.clone_from(&me.upn);
+        if let Some(visitor) = &wish.visitor {
+            note_visitor(&mut note, visitor);
+        }
         note.detail["key"] = json!(entry.key);
         note.detail["params"] = Value::Object(for_record);
         let mut submission = Submission::new(&entry, &note);

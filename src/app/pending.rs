@@ -2,6 +2,7 @@
 //! and taking a decision on it, once. `standing.rs` finds out what came of carrying one out.
 
 pub(crate) mod checked;
+pub(crate) mod eyes;
 pub(crate) mod in_force;
 pub(crate) mod proposal;
 pub(crate) mod standing;

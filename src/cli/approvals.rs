@@ -164,7 +164,7 @@ pub(crate) fn approve(
     let set = context.app.kept_set(id, None, now)?;
     check_waits(&set)?;
     let me = me(context)?;
-    let wish = context.app.to_approve(set, &me, digest)?;
+    let wish = context.app.to_approve(set, (&me, None), digest)?;
     if wish.is_own {
         return apply_approved(context, wish, Some((&me, note)), digest);
     }

@@ -193,6 +193,10 @@ words!(
         Paused = "paused",
         /// A pause was lifted.
         Unpaused = "unpaused",
+        /// A token of `serve` was made.
+        TokenCreated = "token_created",
+        /// A token of `serve` was taken away.
+        TokenRevoked = "token_revoked",
         /// A skill was submitted to an inbox.
         Submitted = "submitted",
         /// A worker has taken an entry of an inbox.

@@ -277,6 +277,32 @@ impl Journal {
         })
     }
 
+    /// Returns the record of what a run was begun for, if that was submitted.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn submission_of(&self, run: &RunId) -> Result<Option<Value>, Error> {
+        self.store.read(|on| {
+            let sql = "SELECT id FROM inbox WHERE run_id = ?1 OR (queue = 'runs' AND id = ?1)";
+            let entry: Option<String> =
+                on.prepare_cached(sql)?.query_row([run.as_str()], |row| row.get(0)).optional()?;
+            let Some(entry) = entry else { return Ok(None) };
+            // Records are in canonical form, so their fields can be searched as text. Parameters, which
+            // may look the same, are of later than the id.
+            let sign = format!("\"entry\":{}", canonical(&entry.as_str().into()));
+            let sql = "SELECT record FROM audit WHERE instr(record, ?1) > 0 ORDER BY seq";
+            let mut statement = on.prepare_cached(sql)?;
+            let mut rows = statement.query([sign])?;
+            while let Some(row) = rows.next()? {
+                let record = json_of(&row.get::<_, String>(0)?, "audit record")?;
+                if record["kind"] == "submitted" && record["detail"]["entry"] == entry {
+                    return Ok(Some(record));
+                }
+            }
+            Ok(None)
+        })
+    }
+
     /// Enters that a run has written what sets that wait would write: sets of the same sign-in, for the
     /// same agent, that were drafted by a command which was then given again. Returns how many there are.
     ///

@@ -30,7 +30,7 @@ pub(crate) fn submit(work: &Work, mut arguments: Arguments) -> Result<Answer, Ap
     let params = work.app.manifest_of(&skill)?.checked(&given, &calendar)?;
     let host = work.host()?;
     let me = work.wait(host.me())?;
-    let wish = Wish { skill, params, to: Some(to), key };
+    let wish = Wish { skill, params, to: Some(to), key, visitor: None };
     let entry = work.app.submit((&me, Some(work.agent())), wish, now)?;
     let run = entry.run.as_ref().map(|run| run.as_str());
     let data = json!({

@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, HeaderName, Method, Uri};
 use crate::app::error::AppError;
 use crate::app::settings::Settings;
 use crate::app::token;
-use crate::app::token::kept::{self, KeptToken, Role, digest};
+use crate::app::token::kept::{self, KeptToken, OfUser, Role, digest};
 use crate::serve::access::sessions::{Session, Sessions};
 use crate::serve::lock::unpoisoned;
 
@@ -28,6 +28,8 @@ const FRESH: Duration = Duration::from_secs(1);
 pub(crate) struct Who {
     pub(crate) name: String,
     pub(crate) role: Role,
+    /// The user of the service that they are, if that is known.
+    pub(crate) user: Option<OfUser>,
     /// The secret that forms must bring, if a session is the way they came in.
     pub(crate) csrf: Option<String>,
     /// The digest of the session or token, to see later whether it still holds.
@@ -117,7 +119,7 @@ pub(crate) struct Access {
     tokens: Mutex<Option<(Instant, Vec<KeptToken>)>>,
     sessions: Sessions,
     /// The digest of the code that signs in once, and the person who gets in by it.
-    once: Mutex<Option<(String, String)>>,
+    once: Mutex<Option<(String, OfUser)>>,
 }
 
 fn foreign(message: &str) -> AppError {
@@ -135,13 +137,13 @@ impl Access {
         }
     }
 
-    /// Makes the code of the link that signs a person in once.
+    /// Makes the code of the link that signs in once whoever has started the server.
     ///
     /// # Errors
     /// The system has no random bytes.
-    pub(crate) fn make_code(&self, name: &str) -> Result<String, AppError> {
+    pub(crate) fn make_code(&self, me: OfUser) -> Result<String, AppError> {
         let code = token::random()?;
-        *unpoisoned(&self.once) = Some((digest(&code), name.to_owned()));
+        *unpoisoned(&self.once) = Some((digest(&code), me));
         Ok(code)
     }
 
@@ -188,6 +190,7 @@ impl Access {
         Caller::Person(Who {
             name: session.name,
             role: session.role,
+            user: session.user,
             csrf: Some(session.csrf),
             by: session.digest,
         })
@@ -197,7 +200,8 @@ impl Access {
         let kept = self.token(&digest(token))?;
         Some(match kept.role {
             Some(role) => {
-                Caller::Person(Who { name: kept.name, role, csrf: None, by: kept.digest })
+                let KeptToken { name, user, digest: by, .. } = kept;
+                Caller::Person(Who { name, role, user, csrf: None, by })
             }
             None => Caller::Agent(kept.name),
         })
@@ -269,8 +273,8 @@ impl Access {
         if once.as_ref().is_none_or(|(wanted, _)| *wanted != digest(code)) {
             return Ok(None);
         }
-        let Some((_, name)) = once.take() else { return Ok(None) };
-        let value = self.sessions.open(&name, Role::Admin, None)?;
+        let Some((_, me)) = once.take() else { return Ok(None) };
+        let value = self.sessions.open(&me.upn.clone(), (Role::Admin, Some(me)), None)?;
         Ok(Some(self.cookie(&value, "")))
     }
 
@@ -281,7 +285,7 @@ impl Access {
     pub(crate) fn sign_in(&self, token: &str) -> Result<Option<String>, AppError> {
         let Some(kept) = self.token(&digest(token.trim())) else { return Ok(None) };
         let Some(role) = kept.role else { return Ok(None) };
-        let value = self.sessions.open(&kept.name, role, Some(kept.digest))?;
+        let value = self.sessions.open(&kept.name, (role, kept.user), Some(kept.digest))?;
         Ok(Some(self.cookie(&value, "")))
     }
 

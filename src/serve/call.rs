@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::app::bounded::{report_text, short_failure};
 use crate::app::error::AppError;
 use crate::app::params::arguments::Arguments;
+use crate::app::pending::eyes::Visitor;
 use crate::host::Failure;
 use crate::serve::access::Who;
 use crate::serve::running::Waiting;
@@ -97,6 +98,12 @@ impl Call {
     /// Returns the arguments in the body.
     pub(crate) fn arguments(&self) -> Arguments {
         Arguments::strict(self.body.clone())
+    }
+
+    /// Returns the one who asks, as far as it is known who that is.
+    pub(crate) fn visitor(&self) -> Visitor {
+        let user = self.who.as_ref().and_then(|who| who.user.clone());
+        Visitor { name: self.name().to_owned(), user }
     }
 
     /// Returns the name of the one who asks, for records.

@@ -49,7 +49,8 @@ fn events(record: &Value) -> Vec<(&'static str, Value)> {
         "submitted" | "taken" | "settled" | "cancelled" => {
             vec![("agent", json!({ "entry": record["detail"]["entry"], "kind": kind }))]
         }
-        "intent" | "recovered" | "config" | "turned_away" | "pruned" | "restored" => Vec::new(),
+        "intent" | "recovered" | "config" | "turned_away" | "pruned" | "restored"
+        | "token_created" | "token_revoked" => Vec::new(),
         // The outcome of a request: something on a board may be another.
         _ => vec![("board", json!({ "run_id": record["run"] }))],
     }
@@ -94,5 +95,37 @@ pub(crate) async fn follow(desk: Arc<Desk>) {
             Err(_) => return,
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_says_what_it_is_about() {
+        let record = |kind: &str, run: Value, detail: Value| {
+            events(&json!({ "kind": kind, "run": run, "detail": detail }))
+        };
+        for kind in
+            ["approved", "rejected", "expired", "proposed", "reopened", "replaced", "carried_out"]
+        {
+            let set = json!({ "id": "a run", "kind": kind });
+            assert_eq!(record(kind, json!("a run"), json!({})), [("pending", set)]);
+            let proposal = json!({ "id": "a proposal", "kind": kind });
+            let told = record(kind, Value::Null, json!({ "proposal": "a proposal" }));
+            assert_eq!(told, [("pending", proposal)]);
+        }
+        for kind in ["paused", "unpaused"] {
+            let schedule = json!({ "schedule": "weekly", "kind": kind });
+            let told = record(kind, Value::Null, json!({ "schedule": "weekly" }));
+            assert_eq!(told, [("agent", schedule)]);
+            let agent = json!({ "agent": "rook", "kind": kind });
+            let told = record(kind, Value::Null, json!({ "agent": "rook" }));
+            assert_eq!(told, [("agent", agent)]);
+        }
+        for kind in ["turned_away", "config", "token_created", "token_revoked"] {
+            assert_eq!(record(kind, Value::Null, json!({})), [], "{kind}");
+        }
     }
 }

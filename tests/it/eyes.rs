@@ -36,6 +36,12 @@ fn without_a_digest_only_what_was_held_at_first_is_approved() {
     let server = Server::start(&place);
     let path = |id: &str| format!("/api/v1/pending/{id}");
     let seen = server.get(&approver, &path(&first)).is(200).json()["digest"].clone();
+    // A part of an id may be of something else a minute later.
+    let (part, end) = first.split_at(28);
+    let (part, end) = (path(part), path(end));
+    server.get(&approver, &end).is(404);
+    server.post(&approver, &format!("{end}/approve"), &json!({})).is(404);
+    server.post(&approver, &format!("{part}/reject"), &json!({ "reason": "No" })).is(404);
     let sql = "UPDATE kept_set SET (saved, digest) =
         (SELECT saved, digest FROM kept_set WHERE run_id = ?2) WHERE run_id = ?1";
     assert_eq!(journal(&place).execute(sql, [&first, &other]).unwrap(), 1);
@@ -109,4 +115,99 @@ fn the_page_asks_only_about_what_it_shows_whole() {
     assert!(!is_offered(&shown, &long) && !is_offered(&shown, &many));
     planner.faults(&Value::Array(Vec::new()));
     assert!(is_offered(&page(), &long));
+}
+
+const MEIS: &str = "Translate the brochure for Besançon";
+
+/// Makes a token of somebody who is a user of the service.
+fn token_of(place: &Place, name: &str, role: &str, user: &str) -> String {
+    let user = format!("{user}@bos.example");
+    let args = ["serve", "token", "create", "--name", name, "--role", role, "--json"];
+    let made = place.run(&[&args[..], &["--user", &user]].concat()).code(0).json();
+    assert_eq!(made["user"], user);
+    format!("Bearer {}", made["token"].as_str().unwrap())
+}
+
+/// Returns the records of the audit log of a kind.
+fn records(place: &Place, kind: &str) -> Vec<Value> {
+    let audit = place.run(&["audit", "export"]).code(0).stdout;
+    let all = audit.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    all.filter(|record| record["kind"] == kind).collect()
+}
+
+/// The server has one sign-in for all who come to it: whose eyes are whose, tokens say.
+#[test]
+fn four_eyes_are_those_of_people_and_not_of_the_server() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[approvals]\nfour_eyes = true\n");
+    let args = ["serve", "token", "create", "--name", "x", "--role", "viewer", "--user"];
+    place.run(&[&args[..], &["nobody@bos.example"]].concat()).code(1);
+    let rooks = token_of(&place, "rook at the page", "approver", "rook");
+    let admin = token_of(&place, "mei", "admin", "mei");
+    let anas = token_of(&place, "ana", "approver", "ana");
+    let unknown = token(&place, "somebody", "admin");
+    let server = Server::start_with(&place, &[("PLANWRIGHT_TOKEN", "emulator:ana@bos.example")]);
+    let approve = |who: &str, id: &str| {
+        server.post(who, &format!("/api/v1/pending/{id}/approve"), &json!({}))
+    };
+
+    // Drafted at the command line, under a sign-in that is not the server's.
+    let held = place.run(&["task", "complete", MEIS, "--json"]).code(7).json();
+    let id = held["pending"].as_str().unwrap();
+    assert_eq!(approve(&rooks, id).is(403).code(), "four_eyes");
+    let refused = approve(&unknown, id).is(403).json();
+    assert!(refused["error"]["hint"].as_str().unwrap().contains("--user"), "{refused}");
+    assert_eq!(approve(&admin, id).is(200).json()["state"], "approved");
+    assert_eq!(planner.task(MEIS)["percentComplete"], 0);
+    place.run(&["apply", id]).code(0);
+
+    // Asked for at the server, under the server's own sign-in.
+    let script = |priority: u8| {
+        let script =
+            format!("plan(\"{PLAN}\").task(\"{MEIS}\").update(#{{ priority: {priority} }});");
+        json!({ "script": script })
+    };
+    let ask = |who: &str, priority| {
+        let report = server.post(who, "/api/v1/runs?wait=60", &script(priority)).is(200).json();
+        assert_eq!(report["status"], "held", "{report}");
+        report["pending"].as_str().unwrap().to_owned()
+    };
+    let id = ask(&admin, 1);
+    assert_eq!(approve(&admin, &id).is(403).code(), "four_eyes");
+    assert_eq!(approve(&anas, &id).is(200).json()["status"], "applied");
+    assert_eq!(planner.task(MEIS)["priority"], 1);
+    // Nobody knows who that was.
+    let id = ask(&unknown, 3);
+    assert_eq!(approve(&admin, &id).is(403).code(), "four_eyes");
+    let ana = [("PLANWRIGHT_TOKEN", "emulator:ana@bos.example")];
+    place.run_with(&["approve", &id], "", &ana).code(1).says(&["somebody", "--user"]);
+    assert_eq!(planner.task(MEIS)["priority"], 1);
+    place.run(&["audit", "verify"]).code(0);
+}
+
+/// The log says who came to a server, and not only whose sign-in the server has.
+#[test]
+fn who_asked_at_a_server_and_who_made_tokens_is_on_record() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[agents.rook]\n");
+    let admin = token_of(&place, "kim", "admin", "mei");
+    let server = Server::start(&place);
+    server.post(&admin, "/api/v1/agents/rook/pause", &json!({ "reason": "a look" })).is(200);
+    let wish = json!({ "skill": "morning_triage", "to": "rook" });
+    server.post(&admin, "/api/v1/inbox", &wish).is(200);
+    server.post(&admin, "/api/v1/agents/rook/resume", &json!({})).is(200);
+    for kind in ["paused", "submitted", "unpaused"] {
+        let records = records(&place, kind);
+        let by: Vec<&Value> = records.iter().map(|record| &record["by"]["name"]).collect();
+        assert_eq!(by, ["kim"], "{kind}");
+    }
+    assert_eq!(records(&place, "submitted")[0]["detail"]["user"]["upn"], "mei@bos.example");
+    place.run(&["serve", "token", "revoke", "--name", "kim"]).code(0);
+    for kind in ["token_created", "token_revoked"] {
+        let detail = &records(&place, kind)[0]["detail"];
+        assert_eq!((&detail["token"], &detail["role"]), (&json!("kim"), &json!("admin")));
+        assert_eq!(detail["user"]["upn"], "mei@bos.example");
+    }
 }

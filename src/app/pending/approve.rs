@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::once::Once;
 use crate::app::pending::check_waits;
+use crate::app::pending::eyes::Visitor;
 use crate::change::Saved;
 use crate::host::{Approver, Decision, Decisions, Failure, Finished, Host, Report, Start, Status};
 use crate::journal::RunId;
@@ -117,24 +118,21 @@ pub(crate) fn reason_of(text: &str) -> Result<String, AppError> {
 }
 
 impl App {
-    /// Finds out whether a person may approve a set; with a digest, exactly the set that has it.
+    /// Finds out whether a person may approve a set: `me`, who is signed in, or somebody who came to this
+    /// server. With a digest, it is exactly the set that has it.
     ///
     /// # Errors
     /// It does not wait, it is another set by now, or it needs the eyes of somebody else.
     pub(crate) fn to_approve(
         &self,
         set: KeptSet,
-        me: &User,
+        (me, visitor): (&User, Option<&Visitor>),
         digest: Option<&str>,
     ) -> Result<Approvable, AppError> {
         check_waits(&set)?;
         let (saved, start) = self.start_of(&set)?;
         let is_own = saved.actor == me.id;
-        if is_own && saved.agent.is_none() && self.workspace.config.approvals.four_eyes {
-            let message = "you have drafted this yourself: somebody else must approve it";
-            return Err(AppError::new("four_eyes", message)
-                .hint("`four_eyes = true` in [approvals] of planwright.toml asks for that"));
-        }
+        self.check_eyes((&set, &saved), me, visitor)?;
         if digest.is_some_and(|digest| digest != set.digest) {
             return Err(AppError::new("not_pending", "the set has another digest")
                 .hint(format!("look at it: `planwright pending show {}`", set.run)));

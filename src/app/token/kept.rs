@@ -12,6 +12,9 @@ use crate::app::settings::Settings;
 use crate::app::{state_dir, token};
 use crate::auth;
 use crate::files::{self, Access};
+use crate::host::{Failure, StateFolder};
+use crate::journal::{Note, NoteKind};
+use crate::model::User;
 
 /// The most tokens, and the most characters of a name.
 const MAX_TOKENS: usize = 1_000;
@@ -41,6 +44,20 @@ impl Role {
     }
 }
 
+/// The user of the service that a person is, wherever they come in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfUser {
+    pub(crate) id: String,
+    pub(crate) upn: String,
+}
+
+impl From<User> for OfUser {
+    fn from(user: User) -> Self {
+        Self { id: user.id.to_string(), upn: user.upn }
+    }
+}
+
 /// A token, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +66,9 @@ pub(crate) struct KeptToken {
     pub(crate) name: String,
     /// The role of the person; `None` for an agent, which gets to `/mcp` and nowhere else.
     pub(crate) role: Option<Role>,
+    /// The user that the person is, if somebody has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<OfUser>,
     /// The digest of the token.
     pub(crate) digest: String,
     pub(crate) created_at: Timestamp,
@@ -62,7 +82,11 @@ impl KeptToken {
 
     /// Returns it as it is listed.
     pub(crate) fn listed(&self) -> Value {
-        json!({ "name": self.name, "role": self.role_name(), "created_at": self.created_at })
+        let user = self.user.as_ref().map(|user| &user.upn);
+        json!({
+            "name": self.name, "role": self.role_name(), "user": user,
+            "created_at": self.created_at,
+        })
     }
 }
 
@@ -99,6 +123,27 @@ fn lock(settings: &Settings) -> Result<std::fs::File, AppError> {
     Ok(auth::lock(&state.join("serve-tokens.lock"))?)
 }
 
+/// Records that a token was made or taken away. Nobody is asked who is signed in: whoever can write the
+/// state folder can do this.
+fn note(
+    settings: &Settings,
+    kind: NoteKind,
+    kept: &KeptToken,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let note = Note {
+        kind,
+        at: now,
+        run: None,
+        actor: None,
+        name: "planwright".to_owned(),
+        detail: json!({ "token": kept.name, "role": kept.role_name(), "user": kept.user }),
+    };
+    let journal = StateFolder::new(settings.state_dir()?).open()?;
+    let noted = journal.note(&note);
+    noted.map_err(|error| Failure::from_error(error.code(), &error, error.hint()).into())
+}
+
 fn write(settings: &Settings, all: &[KeptToken]) -> Result<(), AppError> {
     let text = serde_json::to_string_pretty(all).unwrap_or_default();
     files::replace(&store(settings)?, text.as_bytes(), Access::Owner)?;
@@ -112,7 +157,7 @@ fn write(settings: &Settings, all: &[KeptToken]) -> Result<(), AppError> {
 pub(crate) fn create(
     settings: &Settings,
     name: &str,
-    role: Option<Role>,
+    (role, user): (Option<Role>, Option<OfUser>),
     now: Timestamp,
 ) -> Result<String, AppError> {
     let name = name.trim();
@@ -132,7 +177,10 @@ pub(crate) fn create(
         return Err(AppError::new("too_large", format!("there are {MAX_TOKENS} tokens already")));
     }
     let token = format!("pw_{}", token::random()?);
-    let kept = KeptToken { name: name.to_owned(), role, digest: digest(&token), created_at: now };
+    let (name, digest) = (name.to_owned(), digest(&token));
+    let kept = KeptToken { name, role, user, digest, created_at: now };
+    // Before it opens anything.
+    note(settings, NoteKind::TokenCreated, &kept, now)?;
     tokens.push(kept);
     tokens.sort_by(|a, b| a.name.cmp(&b.name));
     write(settings, &tokens)?;
@@ -143,14 +191,47 @@ pub(crate) fn create(
 ///
 /// # Errors
 /// There is none of the name, or the list cannot be written.
-pub(crate) fn revoke(settings: &Settings, name: &str, is_agent: bool) -> Result<(), AppError> {
+pub(crate) fn revoke(
+    settings: &Settings,
+    name: &str,
+    is_agent: bool,
+    now: Timestamp,
+) -> Result<(), AppError> {
     let _locked = lock(settings)?;
     let mut tokens = all(settings)?;
-    let n = tokens.len();
-    tokens.retain(|kept| kept.name != name || kept.role.is_none() != is_agent);
-    if tokens.len() == n {
+    let is_meant = |kept: &KeptToken| kept.name == name && kept.role.is_none() == is_agent;
+    let Some(at) = tokens.iter().position(is_meant) else {
         return Err(AppError::new("not_found", format!("there is no token for `{name}`"))
             .hint("`planwright serve token list` lists them"));
+    };
+    let gone = tokens.remove(at);
+    // Before it is on record: nothing is to keep it open.
+    write(settings, &tokens)?;
+    note(settings, NoteKind::TokenRevoked, &gone, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_of_the_list_at_once_are_all_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let state_dir = Some(dir.path().join("state"));
+        let settings = Settings { state_dir, ..Settings::default() };
+        let now = Timestamp::UNIX_EPOCH;
+        let make = |name: &str| create(&settings, name, (Some(Role::Viewer), None), now);
+        (0..8).for_each(|n| drop(make(&format!("gone{n}")).unwrap()));
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let (settings, make) = (&settings, &make);
+                scope.spawn(move || make(&format!("new{n}")).unwrap());
+                scope.spawn(move || revoke(settings, &format!("gone{n}"), false, now).unwrap());
+            }
+        });
+        let names: Vec<String> =
+            all(&settings).unwrap().into_iter().map(|kept| kept.name).collect();
+        let expected: Vec<String> = (0..8).map(|n| format!("new{n}")).collect();
+        assert_eq!(names, expected);
     }
-    write(settings, &tokens)
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::app::error::AppError;
 use crate::app::token;
-use crate::app::token::kept::{Role, digest};
+use crate::app::token::kept::{OfUser, Role, digest};
 use crate::serve::lock::unpoisoned;
 
 const IDLE: Duration = Duration::from_secs(12 * 3600);
@@ -19,6 +19,8 @@ const MAX_SESSIONS: usize = 1_000;
 pub(crate) struct Session {
     pub(crate) name: String,
     pub(crate) role: Role,
+    /// The user of the service that the person is, if that is known.
+    pub(crate) user: Option<OfUser>,
     /// The secret that its forms bring.
     pub(crate) csrf: String,
     /// The digest of its cookie.
@@ -47,7 +49,7 @@ impl Sessions {
     pub(crate) fn open(
         &self,
         name: &str,
-        role: Role,
+        (role, user): (Role, Option<OfUser>),
         token: Option<String>,
     ) -> Result<String, AppError> {
         let (value, csrf) = (token::random()?, token::random()?);
@@ -56,6 +58,7 @@ impl Sessions {
         let session = Session {
             name: name.to_owned(),
             role,
+            user,
             csrf,
             digest: key.clone(),
             token,
@@ -93,5 +96,24 @@ impl Sessions {
     /// Closes a session.
     pub(crate) fn close(&self, digest: &str) {
         unpoisoned(&self.0).remove(digest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn to_look_whether_a_session_holds_is_no_use_of_it() {
+        let sessions = Sessions::default();
+        let key = digest(&sessions.open("ana", (Role::Viewer, None), None).unwrap());
+        let used = || unpoisoned(&sessions.0)[&key].used;
+        let before = used();
+        while Instant::now() == before {}
+        assert_eq!(sessions.token_of(&key), Some(None));
+        assert_eq!(used(), before);
+        assert!(sessions.find(&key).is_some() && used() > before);
+        sessions.close(&key);
+        assert_eq!(sessions.token_of(&key), None);
     }
 }

@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 
 use crate::app::settings::Settings;
+use crate::app::token::kept::OfUser;
 use crate::serve::access::{Access, Caller, Place};
 
 fn access(behind_proxy: bool, names: &[&str]) -> Access {
@@ -90,14 +91,17 @@ fn behind_a_proxy_it_goes_by_the_names_that_it_was_given() {
 #[test]
 fn the_link_signs_in_once_and_a_cookie_is_only_what_was_given_out() {
     let own = access(false, &[]);
-    let code = own.make_code("ana@example.org").unwrap();
+    let ana = OfUser { id: "1".into(), upn: "ana@example.org".into() };
+    let code = own.make_code(ana.clone()).unwrap();
     assert!(own.sign_in_once("wrong").unwrap().is_none());
     let cookie = own.sign_in_once(&code).unwrap().unwrap();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
     assert!(own.sign_in_once(&code).unwrap().is_none(), "a second time");
     let pair = cookie.split(';').next().unwrap();
     let Caller::Person(who) = own.caller(&headers(&[("cookie", pair)])) else { panic!("{pair}") };
-    assert_eq!(who.name, "ana@example.org");
+    assert_eq!((who.name.as_str(), who.user.as_ref()), ("ana@example.org", Some(&ana)));
+    // An open stream looks now and then whether it still holds.
+    assert!(own.still_holds(&who));
     let twice = format!("{pair}; {pair}");
     assert_eq!(own.caller(&headers(&[("cookie", &twice)])), Caller::Nobody);
     own.sign_out(&who);

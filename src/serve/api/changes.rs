@@ -9,6 +9,7 @@ use crate::app::pending::approve::{Approvable, reason_of};
 use crate::app::pending::{check_waits, failed};
 use crate::app::shown::pending::{listed, saved};
 use crate::host::{Nobody, SystemClock, Watch, preview_of};
+use crate::journal::RunId;
 use crate::model::{Clock as _, User};
 use crate::serve::api::proposals;
 use crate::serve::call::{Call, Reply};
@@ -41,12 +42,23 @@ pub(crate) fn set(work: &Work, id: &str) -> Result<Value, AppError> {
     Ok(shown)
 }
 
+/// Returns the id that is asked for, a whole one: a part of one may be of something else a minute later.
+fn whole_id(call: &Call) -> Result<&str, AppError> {
+    let id = call.part("id");
+    match RunId::parse(id) {
+        Ok(_) => Ok(id),
+        Err(_) => Err(AppError::new("not_found", format!("nothing waits under `{id}`"))
+            .hint("`GET /api/v1/pending` lists what does, by whole ids")),
+    }
+}
+
 /// Answers `GET pending/{id}`.
 pub(crate) fn show(work: &Work, call: &Call) -> Result<Reply, AppError> {
-    if let Some(proposal) = proposals::find(work, call.part("id"))? {
+    let id = whole_id(call)?;
+    if let Some(proposal) = proposals::find(work, id)? {
         return proposals::show(work, &proposal).map(Reply::Data);
     }
-    Ok(Reply::Data(set(work, call.part("id"))?))
+    Ok(Reply::Data(set(work, id)?))
 }
 
 /// Answers `POST pending/{id}/approve`: approves a set, and applies it.
@@ -70,15 +82,16 @@ pub(crate) fn approve_set(
 ) -> Result<Value, AppError> {
     let note = note.map(str::trim).filter(|note| !note.is_empty());
     let note = note.map(reason_of).transpose()?;
-    let now = SystemClock.now();
+    let (id, now) = (whole_id(call)?, SystemClock.now());
     let by = decider(work, call)?;
-    if let Some(proposal) = proposals::find(work, call.part("id"))? {
+    if let Some(proposal) = proposals::find(work, id)? {
         return proposals::approve(work, proposal, (&by, note), digest);
     }
-    let set = work.app.kept_set(call.part("id"), None, now)?;
+    let set = work.app.kept_set(id, None, now)?;
     check_waits(&set)?;
     let me = work.me()?;
-    let Approvable { mut set, saved, start, is_own } = work.app.to_approve(set, &me, digest)?;
+    let who = (&me, Some(&call.visitor()));
+    let Approvable { mut set, saved, start, is_own } = work.app.to_approve(set, who, digest)?;
     // Without a digest it is the set that was held at first. Somebody may have seen just that, and
     // nobody can have seen both.
     if digest.is_none() && saved.run_id != set.run.as_str() {
@@ -115,12 +128,12 @@ pub(crate) fn reject(work: &Work, call: &Call) -> Result<Reply, AppError> {
 /// It does not wait, or the reason is none.
 pub(crate) fn reject_set(work: &Work, call: &Call, reason: &str) -> Result<Value, AppError> {
     let reason = reason_of(reason)?;
-    let now = SystemClock.now();
+    let (id, now) = (whole_id(call)?, SystemClock.now());
     let by = decider(work, call)?;
-    if let Some(proposal) = proposals::find(work, call.part("id"))? {
+    if let Some(proposal) = proposals::find(work, id)? {
         return proposals::reject(work, proposal, &by, reason);
     }
-    let mut set = work.app.kept_set(call.part("id"), None, now)?;
+    let mut set = work.app.kept_set(id, None, now)?;
     check_waits(&set)?;
     work.app.decide(&mut set, (&by, false, Some(reason)), now)?;
     Ok(json!({ "id": set.run.as_str(), "state": set.state.name() }))

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::agent::check_may_run;
 use crate::app::error::AppError;
-use crate::app::inbox::{Wish, failed, note_on};
+use crate::app::inbox::{Wish, failed, note_on, note_visitor};
 use crate::app::params::kept;
 use crate::app::workspace::time_zone;
 use crate::coordinate::Coordinate;
@@ -142,7 +142,7 @@ fn accept(
     };
     let mut note = note_on(&entry, NoteKind::Submitted, now);
     note.actor = Some(me.id);
-    call.name().clone_into(&mut note.name);
+    note_visitor(&mut note, &call.visitor());
     note.detail["params"] = Value::Object(for_record);
     let waiting = at_most.map(|at_most| (desk.running.expect(&entry.id), at_most));
     let queue: &dyn Coordinate = &*desk.journal;
@@ -168,6 +168,7 @@ pub(crate) fn submit(work: &Work, call: &Call) -> Result<Reply, AppError> {
     let calendar = Calendar::at(now, time_zone(&work.app.workspace)?);
     let params = work.app.manifest_of(&skill)?.checked(&given, &calendar)?;
     let me = work.me()?;
-    let entry = work.app.submit((&me, None), Wish { skill, params, to, key }, now)?;
+    let wish = Wish { skill, params, to, key, visitor: Some(call.visitor()) };
+    let entry = work.app.submit((&me, None), wish, now)?;
     Ok(Reply::Data(json!({ "id": entry.id, "state": entry.state.name() })))
 }

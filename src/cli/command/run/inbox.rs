@@ -104,6 +104,7 @@ pub(crate) fn submit(context: &Context<'_>, args: &SubmitArgs) -> Result<Exit, A
         params: manifest.taken(&data::given(&manifest, &args.param)?, &calendar)?,
         to: args.to.clone(),
         key: args.key.clone(),
+        visitor: None,
     };
     let me = me(context)?;
     // From here on it is in the inbox, whether or not that can be told.

@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::faces::{Faces, ServeStart, TlsFiles};
-use crate::app::token::kept::{self, Role};
-use crate::cli::context::for_people;
+use crate::app::settings::Settings;
+use crate::app::token::kept::{self, OfUser, Role};
+use crate::cli::context::{Context, for_people};
 use crate::cli::exit::Exit;
-use crate::cli::options::Global;
+use crate::cli::options::{Global, ProgressWhen};
 use crate::cli::render::table::Column;
 use crate::cli::show;
 use crate::cli::ui::{self, Ui};
@@ -73,7 +74,7 @@ pub(crate) enum ServeCommand {
 pub(crate) enum TokenCommand {
     /// Create a token; it is shown once
     #[command(
-        after_help = "A viewer reads, an approver also approves, rejects and pauses, an admin does everything.\nAn agent's token is for `/mcp` alone.\n\nExamples:\n  planwright serve token create --name ana --role approver\n  planwright serve token create --agent rook"
+        after_help = "A viewer reads, an approver also approves, rejects and pauses, an admin does everything.\nAn agent's token is for `/mcp` alone.\n\nExamples:\n  planwright serve token create --name ana --role approver --user ana@example.org\n  planwright serve token create --agent rook"
     )]
     Create(CreateArgs),
     /// List who has a token
@@ -95,6 +96,9 @@ pub(crate) struct CreateArgs {
         conflicts_with = "of_agent"
     )]
     role: Option<RoleArg>,
+    /// User of the service that the person is, by name, UPN or id; `four_eyes` tells people apart by it
+    #[arg(long, value_name = "USER", conflicts_with = "of_agent")]
+    user: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -148,6 +152,14 @@ pub(crate) fn run(
     Ok(Exit::Done)
 }
 
+/// Finds a user, so that nobody is bound to one that there is not.
+fn found(settings: &Settings, ui: &Ui, user: &str) -> Result<OfUser, AppError> {
+    let app = App::open(settings.clone(), 0)?;
+    let context = Context::around(app, None, ProgressWhen::Never, ui)?;
+    let user = user.to_owned();
+    Ok(context.look(move |session| Ok(session.find_user(&user)?))?.into())
+}
+
 fn token(global: &Global, ui: &Ui, command: &TokenCommand) -> Result<Exit, AppError> {
     let settings = global.settings();
     match command {
@@ -163,10 +175,16 @@ fn token(global: &Global, ui: &Ui, command: &TokenCommand) -> Result<Exit, AppEr
                 // A token for an agent that nobody knows would open nothing.
                 App::open(settings.clone(), 0)?.agent(Some(name))?;
             }
-            let token = kept::create(&settings, name, role, SystemClock.now())?;
+            let user = args.user.as_deref().map(|user| found(&settings, ui, user)).transpose()?;
+            let upn = user.as_ref().map(|user| user.upn.clone());
+            let token = kept::create(&settings, name, (role, user), SystemClock.now())?;
             let role = role.map_or("agent", Role::name);
             if ui.json() {
-                ui.json_value(&json!({ "name": name, "role": role, "token": token }));
+                let mut made = json!({ "name": name, "role": role, "token": token });
+                if upn.is_some() {
+                    made["user"] = json!(upn);
+                }
+                ui.json_value(&made);
             } else {
                 ui.note("Keep it safe: it is shown this once.");
                 ui.answer(&token);
@@ -176,11 +194,12 @@ fn token(global: &Global, ui: &Ui, command: &TokenCommand) -> Result<Exit, AppEr
             let all = kept::all(&settings)?;
             let row = |kept: &kept::KeptToken| {
                 let at = kept.created_at.strftime("%Y-%m-%d").to_string();
-                vec![kept.name.clone(), kept.role_name().to_owned(), at]
+                let user = kept.user.as_ref().map(|user| user.upn.clone()).unwrap_or_default();
+                vec![kept.name.clone(), kept.role_name().to_owned(), user, at]
             };
             let rows: Vec<Vec<String>> = all.iter().map(row).collect();
             let values: Vec<Value> = all.iter().map(kept::KeptToken::listed).collect();
-            let columns = ["NAME", "ROLE", "SINCE"].map(Column::new);
+            let columns = ["NAME", "ROLE", "USER", "SINCE"].map(Column::new);
             show::list(ui, &columns, &rows, &values, "Nobody has a token.");
         }
         TokenCommand::Revoke(args) => {
@@ -188,7 +207,7 @@ fn token(global: &Global, ui: &Ui, command: &TokenCommand) -> Result<Exit, AppEr
                 (Some(agent), _) => (agent.as_str(), true),
                 (None, name) => (name.as_deref().unwrap_or_default(), false),
             };
-            kept::revoke(&settings, name, is_agent)?;
+            kept::revoke(&settings, name, is_agent, SystemClock.now())?;
             ui.note("The token opens nothing any more.");
             if ui.json() {
                 ui.json_value(&json!({ "name": name, "revoked": true }));
