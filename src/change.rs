@@ -28,7 +28,7 @@ pub(crate) mod provisional;
 pub mod saved;
 
 pub use draft::Draft;
-pub use edit::{Change, Edit, Op, TakenAlong, TaskBasis, TaskState, Write};
+pub use edit::{Change, Edit, Never, Op, TakenAlong, TaskBasis, TaskState, Write};
 pub use entity_id::EntityId;
 pub use field::{Entity, Field, FieldChange, Fields, Placed};
 pub use key::{

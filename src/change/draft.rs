@@ -14,8 +14,8 @@ use crate::change::set::ChangeSet;
 use crate::change::set::ordinal;
 use crate::model::snapshot::{Snapshot, folded};
 use crate::model::{
-    Board, BoardPlace, Bucket, BucketId, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails,
-    TaskId, Versioned,
+    Board, BoardPlace, Bucket, BucketId, CommentId, ETag, NewComment, Plan, PlanDetails, PlanId,
+    Task, TaskDetails, TaskId, Versioned,
 };
 
 #[derive(Debug, Clone)]
@@ -65,6 +65,7 @@ pub struct Draft {
     plan_details: BTreeMap<PlanId, (String, Tracked<PlanDetails, ETag>)>,
     buckets: BTreeMap<BucketId, Tracked<Bucket, ETag>>,
     tasks: BTreeMap<TaskId, Tracked<TaskState, TaskBasis>>,
+    comments: Vec<NewComment>,
     /// The touched tasks of a plan by title, folded, without the deleted ones.
     titles: BTreeMap<(PlanId, String), BTreeSet<TaskId>>,
 }
@@ -107,7 +108,8 @@ impl Draft {
     /// Returns the number of entities touched so far: an upper bound for that of changes.
     #[must_use]
     pub fn touched(&self) -> usize {
-        self.plans.len() + self.plan_details.len() + self.buckets.len() + self.tasks.len()
+        let tracked = self.plans.len() + self.plan_details.len() + self.buckets.len();
+        tracked + self.tasks.len() + self.comments.len()
     }
 
     /// Replaces the edits by those of a set: the same edits, resting on newer states.
@@ -367,6 +369,19 @@ impl Draft {
         }
     }
 
+    // Comments
+
+    /// Adds a comment.
+    pub fn add_comment(&mut self, make: impl FnOnce(CommentId) -> NewComment) {
+        let n = self.next();
+        self.comments.push(make(CommentId::provisional(&self.nonce, n)));
+    }
+
+    /// Returns the comments that this run adds to a task, in their order.
+    pub fn comments_on<'a>(&'a self, task: &'a TaskId) -> impl Iterator<Item = &'a NewComment> {
+        self.comments.iter().filter(move |comment| comment.task == *task)
+    }
+
     fn track_task(
         &mut self,
         read: Option<&Versioned<Task>>,
@@ -430,6 +445,7 @@ impl Draft {
                 Write::Task(edit) => {
                     draft.tasks.insert(edit.known().task.id.clone(), tracked(edit, n));
                 }
+                Write::Comment(edit) => draft.comments.push(edit.known().clone()),
             }
             if let EntityId::Task(id) = change.id() {
                 draft.index(&id);
@@ -473,7 +489,10 @@ impl Draft {
             let tag = snapshot.details(id).map(|read| read.etag.clone());
             snapshot.known_details(id).map(|details| (details, tag))
         });
-        let Self { plans, plan_details, buckets, tasks, .. } = self;
+        let Self { plans, plan_details, buckets, tasks, mut comments, .. } = self;
+        // A comment on a task that is deleted in the end would only announce nothing.
+        let is_deleted = |id: &TaskId| tasks.get(id).is_some_and(|task| task.wanted.is_none());
+        comments.retain(|comment| !is_deleted(&comment.task));
         let mut changes = Vec::new();
         let mut push = |write: Option<Write>, takes_along: BTreeSet<TaskId>| {
             if let Some(write) = write {
@@ -496,6 +515,9 @@ impl Draft {
         }
         for task in tasks.into_values() {
             push(task.into_edit().map(|edit| Write::Task(Box::new(edit))), BTreeSet::new());
+        }
+        for after in comments {
+            push(Some(Write::Comment(Edit::Create { after })), BTreeSet::new());
         }
         for change in &mut changes {
             change.reads = reads.remove(&change.id()).unwrap_or_default();
@@ -522,6 +544,7 @@ fn fields_read(reads: &ReadSet, snapshot: &Snapshot) -> BTreeMap<EntityId, BTree
                     EntityId::PlanDetails(_) => PlanDetails::FIELDS,
                     EntityId::Bucket(_) => Bucket::FIELDS,
                     EntityId::Task(_) => TaskState::FIELDS,
+                    EntityId::Comment(_) => NewComment::FIELDS,
                 };
                 // Details and places are objects of their own, with reads of their own.
                 let own = |field: &&Field| !field.is_in_details() && field.board().is_none();

@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::change::entity_id::EntityId;
 use crate::change::field::{Entity, Field, FieldChange, Fields};
 use crate::model::{
-    Board, BoardPlace, Bucket, ETag, Plan, PlanDetails, PlanId, Priority, Task, TaskDetails, TaskId,
+    Board, BoardPlace, Bucket, ETag, NewComment, Plan, PlanDetails, PlanId, Priority, Task,
+    TaskDetails, TaskId,
 };
 
 /// A task and its details, one thing to a script.
@@ -140,7 +141,14 @@ pub enum Write {
     Bucket(Edit<Bucket, ETag>),
     /// An edit of a task with its details.
     Task(Box<Edit<TaskState, TaskBasis>>),
+    /// A comment, which is only ever created.
+    Comment(Edit<NewComment, Never>),
 }
+
+/// The basis of an edit that cannot be: the beta takes no `If-Match` for comments, and nothing is
+/// changed or deleted without one (rule R3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Never {}
 
 /// One change of a set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,6 +198,7 @@ macro_rules! each_edit {
             Write::PlanDetails { edit: $edit, .. } => $body,
             Write::Bucket($edit) => $body,
             Write::Task($edit) => $body,
+            Write::Comment($edit) => $body,
         }
     };
 }
@@ -202,6 +211,7 @@ macro_rules! each_pair {
             (Write::PlanDetails { edit: $a, .. }, Write::PlanDetails { edit: $b, .. }) => $body,
             (Write::Bucket($a), Write::Bucket($b)) => $body,
             (Write::Task($a), Write::Task($b)) => $body,
+            (Write::Comment($a), Write::Comment($b)) => $body,
             _ => false,
         }
     };
@@ -234,6 +244,7 @@ impl Change {
             Write::PlanDetails { .. } => Entity::PlanDetails,
             Write::Bucket(_) => Entity::Bucket,
             Write::Task(_) => Entity::Task,
+            Write::Comment(_) => Entity::Comment,
         }
     }
 
@@ -245,6 +256,7 @@ impl Change {
             Write::PlanDetails { plan, .. } => EntityId::PlanDetails(plan.clone()),
             Write::Bucket(edit) => EntityId::Bucket(edit.known().id.clone()),
             Write::Task(edit) => EntityId::Task(edit.known().task.id.clone()),
+            Write::Comment(edit) => EntityId::Comment(edit.known().id.clone()),
         }
     }
 
@@ -272,6 +284,7 @@ impl Change {
             Write::PlanDetails { plan, .. } => plan,
             Write::Bucket(edit) => &edit.known().plan,
             Write::Task(edit) => &edit.known().task.plan,
+            Write::Comment(edit) => &edit.known().plan,
         }
     }
 
@@ -283,7 +296,7 @@ impl Change {
     }
 
     /// Returns the title or name that the entity is known by: the one that was read, or the one of
-    /// a new entity.
+    /// a new entity. A comment is known by the task that it is on.
     #[must_use]
     pub fn title(&self) -> &str {
         match &self.write {
@@ -291,6 +304,7 @@ impl Change {
             Write::PlanDetails { title, .. } => title,
             Write::Bucket(edit) => &edit.known().name,
             Write::Task(edit) => &edit.known().task.title,
+            Write::Comment(edit) => &edit.known().title,
         }
     }
 
@@ -330,6 +344,22 @@ impl Change {
         self.fields().contains_key(&field)
     }
 
+    /// Returns whether it sets something that only the beta of Graph has.
+    #[must_use]
+    pub fn needs_beta(&self) -> bool {
+        let of_beta = |field: &Field| {
+            matches!(
+                field,
+                Field::PlanId
+                    | Field::Recurrence
+                    | Field::IsArchived
+                    | Field::Members
+                    | Field::Content
+            )
+        };
+        self.fields().keys().any(of_beta)
+    }
+
     /// Returns whether another change writes the same to the same entity, on whatever tag.
     #[must_use]
     pub fn wants_same(&self, other: &Self) -> bool {
@@ -358,6 +388,7 @@ impl Change {
                         .as_ref()
                         .is_some_and(crate::model::BucketId::is_provisional)
             }),
+            Write::Comment(edit) => edit.known().task.is_provisional(),
         };
         in_place || self.fields().values().any(|field| mentions_marker(&field.after))
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BucketId, PlanId, TaskId};
+use crate::model::{BucketId, CommentId, PlanId, TaskId};
 
 /// An entity, by its kind and id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub enum EntityId {
     Bucket(BucketId),
     /// A task.
     Task(TaskId),
+    /// A comment.
+    Comment(CommentId),
 }
 
 impl EntityId {
@@ -28,6 +30,7 @@ impl EntityId {
             Self::Plan(id) | Self::PlanDetails(id) => id.as_str(),
             Self::Bucket(id) => id.as_str(),
             Self::Task(id) => id.as_str(),
+            Self::Comment(id) => id.as_str(),
         }
     }
 
@@ -38,6 +41,7 @@ impl EntityId {
             Self::Plan(id) | Self::PlanDetails(id) => id.is_provisional(),
             Self::Bucket(id) => id.is_provisional(),
             Self::Task(id) => id.is_provisional(),
+            Self::Comment(id) => id.is_provisional(),
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::change::edit::TaskState;
 use crate::change::merge::FieldConflict;
 use crate::model::order::{is_wanted, lies_in};
-use crate::model::{Board, BoardPlace, Bucket, Plan, PlanDetails, Task, TaskDetails};
+use crate::model::{Board, BoardPlace, Bucket, NewComment, Plan, PlanDetails, Task, TaskDetails};
 
 /// The kind of entity that a change concerns (design.md 4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub enum Entity {
     Bucket,
     /// A task with its details.
     Task,
+    /// A comment on a task (beta).
+    Comment,
 }
 
 impl Entity {
@@ -37,6 +39,7 @@ impl Entity {
             Self::PlanDetails => "plan_details",
             Self::Bucket => "bucket",
             Self::Task => "task",
+            Self::Comment => "comment",
         }
     }
 }
@@ -112,6 +115,7 @@ fields! {
     BucketBoard "bucketTaskBoardFormat" "bucket_board" "The place of a task in its bucket.";
     ProgressBoard "progressTaskBoardFormat" "progress_board" "The place of a task on the board of progress.";
     AssignedToBoard "assignedToTaskBoardFormat" "assigned_to_board" "The place of a task on the board of people.";
+    Content "content" "text" "The text of a comment (beta).";
     Container "container" "group" "The group or roster that contains a plan (read only).";
     CreatedDateTime "createdDateTime" "created_at" "The moment an entity was created (read only).";
     CreatedBy "createdBy" "created_by" "The person who created an entity (read only).";
@@ -311,6 +315,21 @@ impl Fields for Bucket {
         match field {
             Field::Name => json!(self.name),
             Field::OrderHint => json!(self.order_hint),
+            _ => Value::Null,
+        }
+    }
+}
+
+impl Fields for NewComment {
+    fn copy_fields(&mut self, _from: &Self, _fields: &[FieldConflict]) {}
+
+    const FIELDS: &'static [Field] = &[Field::Content];
+
+    fn graft(&mut self, _base: &Self, _ours: &Self) {}
+
+    fn value(&self, field: Field) -> Value {
+        match field {
+            Field::Content => json!(self.text),
             _ => Value::Null,
         }
     }

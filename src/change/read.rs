@@ -46,6 +46,8 @@ pub enum Read {
     Members(GroupId),
     /// The members of a roster.
     RosterMembers(RosterId),
+    /// The comments on a task.
+    Comments(TaskId),
     /// The person to whom an id, a sign-in name or a mail address resolves.
     Person(String),
 }
@@ -139,6 +141,9 @@ impl Read {
                 ReadValue::Value(json!(people))
             }),
             Self::RosterMembers(roster) => listed(on.members_of_roster(roster).map(sorted)),
+            Self::Comments(task) => on
+                .comments_on(task)
+                .map_or(ReadValue::Absent, |comments| ReadValue::Value(json!(comments))),
             Self::Person(text) => {
                 on.find_user(text).map_or(ReadValue::Absent, |user| ReadValue::Value(json!(user)))
             }
@@ -165,6 +170,7 @@ impl Read {
             | Self::Buckets(plan)
             | Self::BucketsNamed(plan, _) => plan.is_provisional(),
             Self::RosterMembers(roster) => roster.is_provisional(),
+            Self::Comments(task) => task.is_provisional(),
             Self::AssignedTo(_)
             | Self::Plans
             | Self::PlansNamed(_)
@@ -230,6 +236,10 @@ impl Read {
             Self::PlansNamed(title) => changed(format!("which plans are named `{title}`")),
             Self::Groups => changed("the list of groups".into()),
             Self::Members(_) | Self::RosterMembers(_) => changed("the members of the group".into()),
+            Self::Comments(task) => {
+                let title = title_of(&EntityId::Task(task.clone()), old);
+                changed(format!("the comments on `{title}`"))
+            }
             Self::Person(text) => changed(format!("the directory entry of `{text}`")),
         }
     }
@@ -278,6 +288,8 @@ fn value_of(entity: &EntityId, field: Field, on: &Snapshot) -> ReadValue {
             }
             None => on.task(id).map(|task| task_value(&task.value, field)),
         },
+        // Comments are read as the list that a task has.
+        EntityId::Comment(_) => None,
     };
     value.map_or(ReadValue::Absent, ReadValue::Value)
 }
@@ -291,6 +303,7 @@ fn whole_of(entity: &EntityId, on: &Snapshot) -> ReadValue {
         EntityId::Task(id) => {
             on.task(id).map(|task| json!(Task { order_hint: String::new(), ..task.value.clone() }))
         }
+        EntityId::Comment(_) => None,
     };
     value.map_or(ReadValue::Absent, ReadValue::Value)
 }
@@ -300,6 +313,7 @@ fn title_of(entity: &EntityId, on: &Snapshot) -> String {
         EntityId::Plan(id) | EntityId::PlanDetails(id) => on.plan(id).map(|plan| &plan.value.title),
         EntityId::Bucket(id) => on.bucket(id).map(|bucket| &bucket.value.name),
         EntityId::Task(id) => on.task(id).map(|task| &task.value.title),
+        EntityId::Comment(_) => None,
     };
     title.map_or_else(|| entity.to_string(), Clone::clone)
 }

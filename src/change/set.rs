@@ -105,11 +105,13 @@ pub(crate) fn level(change: &Change) -> u8 {
         (Op::Create, Entity::PlanDetails | Entity::Bucket) => 2,
         (Op::Create, Entity::Task) => 3,
         (Op::Update, _) => 4,
+        // After everything that a comment may speak of, and before its task can be deleted.
+        (_, Entity::Comment) => 5,
         // From the inside out: a bucket or plan takes its contents along, and a later deletion of a
         // task in it would find nothing.
-        (Op::Delete, Entity::Task) => 5,
-        (Op::Delete, Entity::Bucket) => 6,
-        (Op::Delete, Entity::Plan | Entity::PlanDetails) => 7,
+        (Op::Delete, Entity::Task) => 6,
+        (Op::Delete, Entity::Bucket) => 7,
+        (Op::Delete, Entity::Plan | Entity::PlanDetails) => 8,
     }
 }
 

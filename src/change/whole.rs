@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::edit::{Change, Edit, Op, TaskBasis, TaskState, Write};
 use crate::change::entity_id::EntityId;
-use crate::change::field::Fields;
+use crate::change::field::{Entity, Fields};
 use crate::change::provisional;
 use crate::change::set::ChangeSet;
 use crate::model::snapshot::Own;
@@ -46,7 +46,10 @@ impl Step {
 
     /// Returns the plans whose lists changed, because the step created, deleted or moved something.
     pub fn relisted(&self) -> impl Iterator<Item = &PlanId> {
-        let lists = |change: &&Change| change.op() != Op::Update || change.moves_to().is_some();
+        let lists = |change: &&Change| {
+            let is_listed = change.entity() != Entity::Comment;
+            is_listed && (change.op() != Op::Update || change.moves_to().is_some())
+        };
         let changes = self.set.changes().iter().filter(lists);
         changes.flat_map(|change| [Some(change.plan()), change.moves_to()]).flatten()
     }

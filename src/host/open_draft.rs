@@ -296,6 +296,7 @@ fn on_now(session: &Session, change: &Change, choice: &Choice) -> Result<Option<
             .map(|read| Write::Bucket(settled(edit, &read.value, read.etag, shown, theirs))),
         Write::Task(edit) => task_now(session, edit.known())
             .map(|(now, basis)| Write::Task(Box::new(settled(edit, &now, basis, shown, theirs)))),
+        Write::Comment(_) => Ok(change.write.clone()),
     };
     let write = match write {
         _ if change.op() == Op::Create => change.write.clone(),

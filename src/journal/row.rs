@@ -275,6 +275,7 @@ pub(crate) fn summary(change: &Change) -> Value {
         Write::PlanDetails { edit, .. } => deleted(edit),
         Write::Bucket(edit) => deleted(edit),
         Write::Task(edit) => deleted(edit),
+        Write::Comment(edit) => deleted(edit),
     };
     let fields = deleted.unwrap_or_else(|| {
         let fields = change.fields().into_iter();

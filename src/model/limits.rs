@@ -18,6 +18,8 @@ pub struct Limits {
     pub checklist_title_chars: usize,
     /// Characters in a description; unofficial.
     pub description_chars: usize,
+    /// Characters in a comment; unofficial.
+    pub comment_chars: usize,
 }
 
 impl Default for Limits {
@@ -29,6 +31,7 @@ impl Default for Limits {
             title_chars: 255,
             checklist_title_chars: 100,
             description_chars: 32_000,
+            comment_chars: 28_000,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::model::etag::Versioned;
 use crate::model::id::{BucketId, GroupId, PlanId, RosterId, TaskId, UserId};
 use crate::model::person::{Group, User};
 use crate::model::plan::Plan;
-use crate::model::task::Task;
+use crate::model::task::{Comment, Task};
 
 mod compare;
 
@@ -35,6 +35,7 @@ pub struct Snapshot {
     groups: Option<Vec<Group>>,
     members: BTreeMap<GroupId, Vec<UserId>>,
     roster_members: BTreeMap<RosterId, Vec<UserId>>,
+    comments: BTreeMap<TaskId, Vec<Comment>>,
     plan_buckets: BTreeMap<PlanId, Vec<BucketId>>,
     plan_tasks: BTreeMap<PlanId, Vec<TaskId>>,
     has_outdated: bool,
@@ -192,6 +193,7 @@ impl Snapshot {
     pub fn forget_task(&mut self, id: &TaskId) {
         let plan = self.tasks.remove(id).map(|task| task.value.plan);
         self.details.remove(id);
+        self.comments.remove(id);
         self.places.retain(|(task, _), _| task != id);
         self.plan_tasks.values_mut().for_each(|list| list.retain(|other| other != id));
         self.assigned.values_mut().for_each(|list| list.retain(|other| other != id));
@@ -336,6 +338,18 @@ impl Snapshot {
             self.add_task(task.value.id.clone(), task);
         }
         ids
+    }
+
+    /// Returns the comments on a task, the oldest first, if they were listed.
+    #[must_use]
+    pub fn comments_on(&self, task: &TaskId) -> Option<&[Comment]> {
+        self.comments.get(task).map(Vec::as_slice)
+    }
+
+    /// Keeps the comments on a task, without those that were deleted.
+    pub fn set_comments(&mut self, task: TaskId, mut comments: Vec<Comment>) {
+        comments.retain(|comment| !comment.is_deleted);
+        self.comments.entry(task).or_insert(comments);
     }
 
     // People

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::category::Category;
-use crate::model::id::{BucketId, PlanId, TaskId, UserId};
+use crate::model::id::{BucketId, CommentId, PlanId, TaskId, UserId};
 use crate::model::progress::{Priority, Progress};
 use crate::model::recurrence::Recurrence;
 
@@ -127,15 +127,100 @@ impl Task {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comment {
     /// The id of the message.
-    pub id: String,
-    /// The text.
+    pub id: CommentId,
+    /// The content, as the service keeps it.
     pub content: String,
+    /// True if the content is HTML.
+    pub is_html: bool,
     /// The author.
     pub by: Option<UserId>,
-    /// The moment it was written.
+    /// The moment it was written; `None` for one that a run is about to write.
     pub at: Option<Timestamp>,
     /// The moment it was last changed.
     pub edited_at: Option<Timestamp>,
     /// True for one that was deleted and left its place behind.
     pub is_deleted: bool,
+}
+
+impl Comment {
+    /// Returns the content as plain text. Whatever kind the service gives a message, it takes
+    /// content for HTML (planner-api.md 2.9), so the text in it is escaped.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let text = if self.is_html { without_tags(&self.content) } else { self.content.clone() };
+        let escapes =
+            [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " ")];
+        let text = escapes.iter().fold(text, |text, (from, to)| text.replace(from, to));
+        // Last, so that `&amp;lt;` becomes `&lt;` and no more.
+        text.replace("&amp;", "&").trim().to_owned()
+    }
+
+    /// Returns whether it says a text. The service may lay out what it was given in its own way, so
+    /// blanks and line breaks do not count.
+    #[must_use]
+    pub fn says(&self, text: &str) -> bool {
+        self.text().split_whitespace().eq(text.split_whitespace())
+    }
+}
+
+/// Returns HTML without its tags, with a line break where a paragraph begins or ends.
+fn without_tags(html: &str) -> String {
+    let mut text = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some((before, from)) = rest.split_once('<') {
+        text.push_str(before);
+        // What is not closed is no text.
+        let (tag, after) = from.split_once('>').unwrap_or((from, ""));
+        let name = tag.trim_start_matches('/').split(|c: char| !c.is_ascii_alphanumeric()).next();
+        // Otherwise the last word of a line and the first of the next would become one.
+        let breaks = ["br", "p", "div", "li"];
+        if name.is_some_and(|name| breaks.iter().any(|tag| tag.eq_ignore_ascii_case(name))) {
+            text.push('\n');
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    text
+}
+
+/// A comment that a run is to write (beta).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewComment {
+    /// Its id, provisional until it is written.
+    pub id: CommentId,
+    /// The task.
+    pub task: TaskId,
+    /// The plan of the task.
+    pub plan: PlanId,
+    /// The title of the task, by which people know what the comment is on.
+    pub title: String,
+    /// The text.
+    pub text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_is_text_whatever_form_it_is_kept_in() {
+        let of = |content: &str, is_html| {
+            let (by, at, edited_at, is_deleted) = (None, None, None, false);
+            let id = "m".parse().unwrap();
+            let content = content.to_owned();
+            Comment { id, content, is_html, by, at, edited_at, is_deleted }
+        };
+        for (content, is_html, text) in [
+            ("a &lt; b &amp;amp; c", false, "a < b &amp; c"),
+            ("a < b > c", false, "a < b > c"),
+            ("<p>a &lt;b&gt;</p><p>c<br/>d</p>", true, "a <b>\n\nc\nd"),
+            ("<b>bold</b>ly <unclosed", true, "boldly"),
+            ("ä<ö", true, "ä"),
+            ("", true, ""),
+        ] {
+            assert_eq!(of(content, is_html).text(), text, "{content}");
+        }
+        assert!(of("<p>one  two</p>", true).says("one\ntwo"));
+        assert!(!of("one two!", false).says("one two"));
+    }
 }

@@ -27,6 +27,18 @@ pub fn task_over(before: &Task, after: &Task, limits: &Limits) -> Option<String>
     })
 }
 
+/// Returns an error text for a comment that says nothing, or too much.
+#[must_use]
+pub fn comment_over(text: &str, limits: &Limits) -> Option<String> {
+    if text.trim().is_empty() {
+        return Some("the comment is empty".to_owned());
+    }
+    let n_chars = if text.len() > limits.comment_chars { text.chars().count() } else { 0 };
+    (n_chars > limits.comment_chars).then(|| {
+        format!("the comment has {n_chars} characters; Planner allows {}", limits.comment_chars)
+    })
+}
+
 /// Returns an error text for a number of assignees that is too large.
 #[must_use]
 pub fn assignees_over(n: usize, limits: &Limits) -> Option<String> {

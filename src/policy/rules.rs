@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::change::{Change, ChangeSet, Edit, Entity, EntityId, Field, Op, TaskState, Write};
 use crate::model::{Limits, Plan, PlanId, TaskDetails, as_read};
-use crate::policy::limits::{assignees_over, details_over, title_over};
+use crate::policy::limits::{assignees_over, comment_over, details_over, title_over};
 use crate::policy::verdict::{Ruling, Verdict};
 
 /// The caps on the writes of one run (rule R5).
@@ -224,7 +224,7 @@ fn service_limits(change: &Change, limits: &Limits, rulings: &mut Vec<Ruling>) {
     };
     let title = match &change.write {
         Write::Plan(edit) => edit.after().map(|plan| &plan.title),
-        Write::PlanDetails { .. } => None,
+        Write::PlanDetails { .. } | Write::Comment(_) => None,
         Write::Bucket(edit) => edit.after().map(|bucket| &bucket.name),
         Write::Task(edit) => edit.after().map(|state| &state.task.title),
     };
@@ -238,6 +238,9 @@ fn service_limits(change: &Change, limits: &Limits, rulings: &mut Vec<Ruling>) {
         } else if let Some(over) = title_over(word, "", title, limits) {
             deny(over);
         }
+    }
+    if let Write::Comment(edit) = &change.write {
+        comment_over(&edit.known().text, limits).into_iter().for_each(&mut deny);
     }
     if let Write::Task(edit) = &change.write
         && let Edit::Create { after } | Edit::Update { after, .. } = &**edit

@@ -20,7 +20,7 @@ use rhai::{Engine, Module};
 use crate::host::{Error, Session};
 use crate::script::api::date::{Date, Days};
 use crate::script::api::handles::{
-    Bucket, ChangeView, Changes, ChecklistItem, Group, Plan, RunView, Task, User,
+    Bucket, ChangeView, Changes, ChecklistItem, Comment, Group, Plan, RunView, Task, User,
 };
 use crate::script::api::value::{Fallible, OrRaise, raise};
 use crate::script::source::ScriptKind;
@@ -97,6 +97,7 @@ pub(crate) fn register_types(engine: &mut Engine) {
         .register_type_with_name::<Bucket>("Bucket")
         .register_type_with_name::<Task>("Task")
         .register_type_with_name::<ChecklistItem>("ChecklistItem")
+        .register_type_with_name::<Comment>("Comment")
         .register_type_with_name::<User>("User")
         .register_type_with_name::<Group>("Group")
         .register_type_with_name::<Date>("Date")

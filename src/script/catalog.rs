@@ -61,11 +61,12 @@ pub struct Member {
 }
 
 /// The types, in the order in which they are listed.
-pub const TYPES: [&str; 13] = [
+pub const TYPES: [&str; 14] = [
     "Plan",
     "Bucket",
     "Task",
     "ChecklistItem",
+    "Comment",
     "User",
     "Group",
     "Date",

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::model::recurrence::Pattern;
 use crate::model::{
-    Archival, BoardPlace, Bucket, Category, ChecklistItem, Comment, ETag, Group, GroupId,
-    InvalidId, Plan, PlanDetails, PlanId, Priority, Recurrence, Reference, RosterId, Task,
+    Archival, BoardPlace, Bucket, Category, ChecklistItem, Comment, CommentId, ETag, Group,
+    GroupId, InvalidId, Plan, PlanDetails, PlanId, Priority, Recurrence, Reference, RosterId, Task,
     TaskBeta, TaskDetails, User, UserId, Versioned,
 };
 use crate::wire::json::Json;
@@ -482,6 +482,7 @@ impl Decoded for Made<UserId> {
 struct CommentJson {
     id: String,
     content: Option<String>,
+    message_type: Option<String>,
     created_by: Option<IdentitySet>,
     created_date_time: Option<Timestamp>,
     edited_date_time: Option<Timestamp>,
@@ -492,13 +493,18 @@ impl Decoded for Comment {
     fn decode(json: &str) -> Result<Self, DecodeError> {
         let json: CommentJson = serde_json::from_str(json)?;
         Ok(Self {
-            id: json.id,
+            id: CommentId::parse(&json.id)?,
             content: json.content.unwrap_or_default(),
+            is_html: json.message_type.is_some_and(|kind| kind == "richTextHtml"),
             by: user_of(json.created_by),
             at: json.created_date_time,
             edited_at: json.edited_date_time,
             is_deleted: json.deleted_date_time.is_some(),
         })
+    }
+
+    fn id(&self) -> Option<String> {
+        Some(self.id.to_string())
     }
 }
 

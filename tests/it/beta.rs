@@ -23,6 +23,8 @@ fn without_the_beta_it_is_said_what_needs_it() {
         "t.recurrence",
         "t.last_modified_at",
         "t.is_archived",
+        "t.comments",
+        "t.comment(\"x\");",
         "t.move_to_plan(plan(\"Website Relaunch\"));",
         "p.archive(\"over\");",
         "p.is_archived",

@@ -124,7 +124,13 @@ fn a_run_killed_at_a_commit_is_not_taken_for_done() {
 }
 
 /// Runs the script until a write arrives, then kills the program; from then on the faults apply.
-fn kill_at(planner: &Planner, place: &Place, script: &str, at: usize, faults: Option<Value>) {
+pub(crate) fn kill_at(
+    planner: &Planner,
+    place: &Place,
+    script: &str,
+    at: usize,
+    faults: Option<Value>,
+) {
     let pid = Arc::new(AtomicU32::new(0));
     let (victim, seen) = (pid.clone(), AtomicUsize::new(0));
     planner.on_request(move |emulator, exchange| {

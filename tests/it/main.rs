@@ -19,6 +19,7 @@ mod board_file;
 #[cfg(target_os = "linux")]
 mod canary;
 mod commands;
+mod comments;
 mod commit;
 mod compare;
 mod conflicts;

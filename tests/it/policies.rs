@@ -82,16 +82,16 @@ fn what_an_agent_could_do_to_a_board_without_force_is_denied() {
     let cases = [
         (
             "for n in 0..50 { create_plan(\"BOS\", \"Same\"); }".to_owned(),
-            "touches 50 buckets, plans, labels or shares",
+            "touches 50 buckets, plans, labels, shares or comments",
         ),
         ("create_plan(board.group.name, board.title);".to_owned(), "makes a plan"),
         (
             "for n in 0..190 { board.create_bucket(`B${n}`); }".to_owned(),
-            "touches 190 buckets, plans, labels or shares",
+            "touches 190 buckets, plans, labels, shares or comments",
         ),
         (
             "for n in 1..=25 { board.set_label(n, `L${n}`); }".to_owned(),
-            "touches 25 buckets, plans, labels or shares",
+            "touches 25 buckets, plans, labels, shares or comments",
         ),
         (
             "for user in board.members { board.unshare_with(user); board.share_with(user); } board.share_with(\"victor@bos.example\"); board.unshare_with(\"mei@bos.example\");".to_owned(),

@@ -157,8 +157,7 @@ impl Planner {
     /// Writes in the chat of a task, which only the beta has.
     pub(crate) fn say(&self, user: &str, task: &str, text: &str) {
         self.quiet.store(true, Ordering::SeqCst);
-        let (path, body) = (format!("/planner/tasks/{task}/messages"), json!({ "content": text }));
-        send_at("/beta", &self.emulator, user, ("POST", &path), &body);
+        say(&self.emulator, user, task, text);
         self.quiet.store(false, Ordering::SeqCst);
     }
 
@@ -253,6 +252,12 @@ pub(crate) fn send(
     body: &Value,
 ) -> Value {
     send_at("/v1.0", emulator, user, (method, path), body)
+}
+
+/// Writes in the chat of a task, which only the beta has.
+pub(crate) fn say(emulator: &Emulator, user: &str, task: &str, text: &str) {
+    let (path, body) = (format!("/planner/tasks/{task}/messages"), json!({ "content": text }));
+    send_at("/beta", emulator, user, ("POST", &path), &body);
 }
 
 fn send_at(

@@ -343,6 +343,10 @@ pub(crate) fn job(
             }
             Edit::Delete { before, .. } => Job::DeleteBucket(before.id.clone()),
         },
+        (Write::Comment(edit), _) => {
+            let comment = edit.known();
+            Job::AddComment(comment.task.clone(), comment.text.clone())
+        }
         (Write::Task(edit), part) => {
             let id = edit.known().task.id.clone();
             match (part, edit.before(), edit.after()) {

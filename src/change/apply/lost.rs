@@ -14,7 +14,7 @@ use crate::change::edit::TaskState;
 use crate::change::edit::is_blank;
 use crate::change::field::task_value;
 use crate::change::field::{Field, Fields as _};
-use crate::model::{Bucket, Plan, Task, UserId};
+use crate::model::{Bucket, Comment, Plan, Task, UserId};
 
 /// The time by which an entity may seem older than the intent of its create: the service tells its
 /// time in whole seconds.
@@ -35,6 +35,8 @@ pub enum Parent {
     Plans(Option<crate::model::GroupId>),
     /// The members of a roster.
     Members(crate::model::RosterId),
+    /// The comments on a task.
+    Comments(crate::model::TaskId),
     /// No list: a roster has no name by which it could be found, and an empty one is deleted by the
     /// service (planner-api.md 2.9).
     Nowhere,
@@ -71,6 +73,8 @@ pub enum Candidate {
     Plan(Box<Plan>),
     /// A member of a roster.
     Member(UserId),
+    /// A comment.
+    Comment(Box<Comment>),
 }
 
 /// The result of matching a lost create.
@@ -94,6 +98,7 @@ impl Job {
             Self::CreateBucket(bucket) => Parent::Buckets(bucket.plan.clone()),
             Self::CreatePlan(plan, _) => Parent::Plans(plan.group.clone()),
             Self::AddMember(roster, _) => Parent::Members(roster.clone()),
+            Self::AddComment(task, _) => Parent::Comments(task.clone()),
             Self::CreateRoster => Parent::Nowhere,
             _ => return None,
         })
@@ -105,6 +110,7 @@ impl Job {
             Self::CreateBucket(bucket) => &bucket.name,
             Self::CreatePlan(plan, _) => &plan.title,
             Self::AddMember(_, user) => user.as_str(),
+            Self::AddComment(_, text) => text,
             _ => "",
         }
     }
@@ -134,6 +140,7 @@ impl Candidate {
             Self::Bucket(bucket) => bucket.id.as_str(),
             Self::Plan(plan) => plan.id.as_str(),
             Self::Member(user) => user.as_str(),
+            Self::Comment(comment) => comment.id.as_str(),
         }
     }
 
@@ -143,6 +150,14 @@ impl Candidate {
             Self::Bucket(bucket) => &bucket.name,
             Self::Plan(plan) => &plan.title,
             Self::Member(user) => user.as_str(),
+            Self::Comment(comment) => &comment.content,
+        }
+    }
+
+    fn has_title_of(&self, job: &Job) -> bool {
+        match self {
+            Self::Comment(comment) => comment.says(job.title()),
+            _ => self.title() == job.title(),
         }
     }
 
@@ -159,11 +174,12 @@ impl Candidate {
         let fits = match self {
             Self::Task(task) => ours(task.created_by.as_ref(), task.created_at),
             Self::Plan(plan) => ours(plan.created_by.as_ref(), plan.created_at),
+            Self::Comment(comment) => ours(comment.by.as_ref(), comment.at),
             // Planner does not tell who created a bucket or when, and adding a member twice is
             // harmless.
             Self::Bucket(_) | Self::Member(_) => true,
         };
-        fits && self.title() == lost.job.title() && !lost.known.contains(self.id())
+        fits && self.has_title_of(&lost.job) && !lost.known.contains(self.id())
     }
 
     fn value(&self, field: Field) -> Value {
@@ -175,6 +191,10 @@ impl Candidate {
 
     /// Returns whether it equals the create in every field sent.
     fn equals(&self, fields: &[(Field, Value)]) -> bool {
+        // A comment is nothing but its text, by which it was found.
+        if let Self::Comment(_) = self {
+            return true;
+        }
         fields.iter().all(|(field, value)| self.value(*field) == *value)
     }
 

@@ -114,6 +114,8 @@ pub enum Job {
     UpdateDetails(TaskId, Box<(TaskDetails, TaskDetails)>),
     /// Updates the place of a task on a board.
     UpdatePlace(TaskId, Board, Box<(BoardPlace, BoardPlace)>),
+    /// Adds a comment to a task.
+    AddComment(TaskId, String),
     /// Sends a conditional request of an earlier process again, unchanged.
     Resend(Resend),
 }
@@ -165,6 +167,7 @@ pub(crate) fn parts(change: &Change) -> Vec<(Part, Basis)> {
                 }
             },
         )],
+        Write::Comment(_) => vec![(Part::Itself, Basis::New)],
         Write::Task(edit) => match &**edit {
             Edit::Create { after } => {
                 let mut parts = vec![(Part::Itself, Basis::New)];
@@ -247,7 +250,7 @@ fn plan_parts(edit: &Edit<Plan, ETag>) -> Vec<(Part, Basis)> {
 /// Returns the object of a part; `None` for one that can only create.
 pub(crate) fn target(change: &Change, part: &Part) -> Option<Target> {
     Some(match (&change.write, part) {
-        (_, Part::Roster | Part::Member(_)) => return None,
+        (_, Part::Roster | Part::Member(_)) | (Write::Comment(_), _) => return None,
         (Write::Plan(edit), _) => Target::Plan(edit.known().id.clone()),
         (Write::PlanDetails { plan, .. }, _) => Target::PlanDetails(plan.clone()),
         (Write::Bucket(edit), _) => Target::Bucket(edit.known().id.clone()),
@@ -278,6 +281,8 @@ pub(crate) fn written(change: &Change, part: &Part) -> serde_json::Value {
         Write::PlanDetails { edit, .. } => serde_json::to_value(edit.after()),
         Write::Bucket(edit) => serde_json::to_value(edit.after()),
         Write::Task(edit) => edit.after().map_or(Ok(serde_json::Value::Null), of_task),
+        // Not the title of the task, which may change in the meantime.
+        Write::Comment(edit) => serde_json::to_value((&edit.known().task, &edit.known().text)),
     };
     value.unwrap_or_default()
 }
@@ -324,7 +329,7 @@ pub fn only_written(change: &Change, written: impl Fn(&Part) -> bool) -> Option<
                 },
                 Edit::Delete { .. } => {}
             },
-            Write::PlanDetails { .. } | Write::Bucket(_) => {}
+            Write::PlanDetails { .. } | Write::Bucket(_) | Write::Comment(_) => {}
         }
     }
     Some(change)
@@ -382,7 +387,7 @@ pub fn left_of(change: &Change, written: impl Fn(&Part) -> bool, now: &Snapshot)
             }
             Edit::Create { .. } | Edit::Delete { .. } => {}
         },
-        Write::PlanDetails { .. } | Write::Bucket(_) => {}
+        Write::PlanDetails { .. } | Write::Bucket(_) | Write::Comment(_) => {}
     }
     // The reads in a written part were settled when it was written; only the others still count.
     if matches!(rest.write, Write::Task(_)) {

@@ -49,6 +49,8 @@ pub(crate) enum TaskCommand {
     Label(label::LabelArgs),
     /// Change the checklist of a task
     Checklist(checklist::ChecklistArgs),
+    /// Comment on a task (beta)
+    Comment(comments::CommentArgs),
     /// List the comments on a task (beta)
     Comments(TaskArg),
     /// Attach links to a task
@@ -183,6 +185,7 @@ pub(crate) fn run(context: &Context<'_>, command: &TaskCommand) -> Result<Exit, 
         TaskCommand::Repeat(args) => repeat::repeat(context, args),
         TaskCommand::Label(args) => label::label(context, args),
         TaskCommand::Checklist(args) => checklist::checklist(context, args),
+        TaskCommand::Comment(args) => comments::comment(context, args),
         TaskCommand::Comments(args) => comments::comments(context, args),
         TaskCommand::Reference(args) => reference::reference(context, args),
         TaskCommand::Complete(args) => each(context, args, "task complete", |editor, id| {

@@ -399,6 +399,7 @@ fn word_for(field: &str) -> &str {
         "isArchived" => "archived",
         "recurrence" => "repeats",
         "members" => "member",
+        "content" => "text",
         "conversationThreadId" => "comments",
         other => other,
     }

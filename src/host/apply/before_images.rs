@@ -50,7 +50,7 @@ pub(crate) async fn keep(
                 lost.details = Some(details.value);
                 lost.buckets = buckets.into_iter().map(|bucket| bucket.value).collect();
             }
-            Write::Plan(_) | Write::PlanDetails { .. } | Write::Bucket(_) => {}
+            Write::Plan(_) | Write::PlanDetails { .. } | Write::Bucket(_) | Write::Comment(_) => {}
         }
         change.lost = lost;
     }

@@ -147,6 +147,7 @@ fn rest_on_now(change: &mut Change, now: &Snapshot, ledger: &Ledger) -> Result<(
             rest_edit_on(edit, now.bucket(&id))
         }
         Write::Task(edit) => rest_task_on(edit, now, done, &change.reads),
+        Write::Comment(_) => Ok(()),
     }
 }
 
@@ -241,6 +242,7 @@ pub(crate) fn is_there(set: &ChangeSet, now: &Snapshot) -> bool {
         Write::Plan(edit) => edit_is_there(edit, now.plan(&edit.known().id)),
         Write::PlanDetails { plan, edit, .. } => edit_is_there(edit, now.plan_details(plan)),
         Write::Bucket(edit) => edit_is_there(edit, now.bucket(&edit.known().id)),
+        Write::Comment(_) => false,
         Write::Task(edit) => {
             let id = &edit.known().task.id;
             match (&**edit, now.task(id)) {
@@ -283,6 +285,6 @@ pub(crate) fn goes_with(change: &Change, task: &Task) -> bool {
         _ if change.op() != Op::Delete => false,
         Write::Bucket(edit) => task.bucket.as_ref() == Some(&edit.known().id),
         Write::Plan(edit) => task.plan == edit.known().id,
-        Write::PlanDetails { .. } | Write::Task(_) => false,
+        Write::PlanDetails { .. } | Write::Task(_) | Write::Comment(_) => false,
     }
 }

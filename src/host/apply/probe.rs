@@ -2,7 +2,7 @@
 
 use crate::change::apply::{Candidate, Parent};
 use crate::graph::{Client, Error};
-use crate::model::{Bucket, Plan, Task, UserId, Versioned};
+use crate::model::{Bucket, Comment, Plan, Task, UserId, Versioned};
 use crate::wire::entity::Made;
 use crate::wire::request;
 
@@ -31,6 +31,11 @@ pub(crate) async fn candidates(client: &Client, parent: &Parent) -> Result<Vec<C
         Parent::Members(roster) => {
             let all = client.list::<Made<UserId>>(&request::roster_members(roster)).await?;
             all.into_iter().map(|member| Candidate::Member(member.0)).collect()
+        }
+        Parent::Comments(task) => {
+            let all = client.list::<Comment>(&request::messages(task)).await?;
+            let there = all.into_iter().filter(|comment| !comment.is_deleted);
+            there.map(|comment| Candidate::Comment(Box::new(comment))).collect()
         }
         Parent::Nowhere => Vec::new(),
     })

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::change::apply::{Answer, Job, Look, Seen, Target};
 use crate::graph::{Attempt, Client, Error};
 use crate::model::{
-    BoardPlace, Bucket, ETag, Group, GroupId, Plan, PlanDetails, PlanId, RosterId, Task,
+    BoardPlace, Bucket, Comment, ETag, Group, GroupId, Plan, PlanDetails, PlanId, RosterId, Task,
     TaskDetails, UserId, Versioned,
 };
 use crate::wire::entity::{Any, Made, Tag};
@@ -53,6 +53,7 @@ pub(crate) fn of_job(job: &Job, tag: Option<ETag>) -> Option<Request> {
         Job::UpdateDetails(id, states) => {
             request::update_task_details(id, body::details_patch(&states.0, &states.1)?, tag?)
         }
+        Job::AddComment(task, text) => request::post_message(task, text),
         Job::Resend(resend) => {
             Request::again(&resend.method, &resend.path, tag, resend.body.clone())?
         }
@@ -152,6 +153,7 @@ pub(crate) async fn answer_of(
             | Job::CreatePlan(..)
             | Job::CreateBucket(_)
             | Job::CreateTask(_)
+            | Job::AddComment(..)
     );
     // On a create Planner does not say whether the parent is missing or forbidden
     // (planner-api.md 6.2), so both may mean that it is only too new.
@@ -190,6 +192,7 @@ fn done(job: &Job, body: Option<&Json>) -> Answer {
         Job::CreatePlan(..) => id_of::<Versioned<Plan>>(body),
         Job::CreateBucket(_) => id_of::<Versioned<Bucket>>(body),
         Job::CreateTask(_) => id_of::<Versioned<Task>>(body),
+        Job::AddComment(..) => id_of::<Comment>(body),
         // A 204 has no body and so no tag (planner-api.md 3.7); the write is done all the same.
         _ => Answer::Done { id: None, tag: decoded::<Tag>(body).and_then(|tag| tag.0) },
     }
@@ -218,6 +221,7 @@ async fn patience(
         },
         Job::CreateBucket(bucket) if in_plan(&bucket.plan) => &MADE_WAITS,
         Job::CreateTask(task) if in_plan(&task.plan) => &MADE_WAITS,
+        Job::AddComment(task, _) if made.values().any(|id| id == task.as_str()) => &MADE_WAITS,
         _ => &[],
     };
     waits.iter().copied().map(Duration::from_millis).collect()

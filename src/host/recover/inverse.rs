@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::{
-    Change, Edit, Field, FieldConflict, Fields, TakenAlong, TaskState, Write, merged,
+    Change, Edit, Entity, FieldConflict, Fields, TakenAlong, TaskState, Write, merged,
 };
 use crate::host::error::Error;
 use crate::host::session::core::Session;
@@ -38,7 +38,11 @@ pub fn undo(session: &Session, changes: &[Change]) -> Result<(), Error> {
     for change in changes.iter().rev().filter(|change| change.op() == crate::change::Op::Update) {
         undo.revert_update(change)?;
     }
-    for change in changes.iter().rev().filter(|change| change.op() == crate::change::Op::Create) {
+    // Comments last: those on a task that is deleted go with it.
+    let creates = changes.iter().rev().filter(|change| change.op() == crate::change::Op::Create);
+    let (comments, creates): (Vec<_>, Vec<_>) =
+        creates.partition(|change| change.entity() == Entity::Comment);
+    for change in creates.into_iter().chain(comments) {
         undo.revert_create(change)?;
     }
     undo.put_back()?;
@@ -53,8 +57,8 @@ fn needs_beta(change: &Change) -> bool {
         Write::Task(edit) => edit.after().is_none() && recurs(edit.known()),
         _ => false,
     };
-    let fields = [Field::PlanId, Field::Recurrence, Field::IsArchived, Field::Members];
-    recurrence || fields.iter().any(|field| change.sets(*field))
+    // A comment is only left as it is.
+    recurrence || (change.entity() != Entity::Comment && change.needs_beta())
 }
 
 struct Undo<'a> {
@@ -117,7 +121,7 @@ impl Undo<'_> {
                 self.make_tasks(&change.lost.tasks)
             }
             Write::Task(edit) => self.make_tasks(std::slice::from_ref(edit.known())),
-            Write::PlanDetails { .. } => Ok(()),
+            Write::PlanDetails { .. } | Write::Comment(_) => Ok(()),
         }
     }
 
@@ -226,7 +230,7 @@ impl Undo<'_> {
                 Edit::Update { before, after, .. } => self.task_back(before, after),
                 _ => Ok(()),
             },
-            Write::PlanDetails { .. } | Write::Bucket(_) => Ok(()),
+            Write::PlanDetails { .. } | Write::Bucket(_) | Write::Comment(_) => Ok(()),
         }
     }
 
@@ -344,6 +348,14 @@ impl Undo<'_> {
             Write::Bucket(edit) => edit.after().map_or(Ok(()), |bucket| self.take_bucket(bucket)),
             Write::Plan(edit) => edit.after().map_or(Ok(()), |plan| self.take_plan(plan)),
             Write::PlanDetails { .. } => Ok(()),
+            Write::Comment(edit) => {
+                let comment = edit.known();
+                // A comment on a task that is deleted now goes with it.
+                if !gone(self.session.peek_task(&comment.task))? {
+                    self.leave("comment on", &comment.title, "which cannot be taken back");
+                }
+                Ok(())
+            }
         }
     }
 

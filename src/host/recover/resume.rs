@@ -11,9 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::change::apply::step::target;
-use crate::change::apply::{Doubt, Ledger, Part, PartState, Resend, Target, left_of};
+use crate::change::apply::{Doubt, Ledger, Parent, Part, PartState, Resend, Target, left_of};
 use crate::change::{Change, ChangeSet, EntityId, Op, Write};
 use crate::graph::{Client, Error};
+use crate::host::apply::probe::candidates as candidates_in;
 use crate::host::apply::{PartNo, Unsettled};
 use crate::host::failure::Failure;
 use crate::host::record::{Claims, Origin, blocking, failure};
@@ -145,6 +146,10 @@ impl Host {
         let now = self.clock.now();
         let ahead = now.duration_since(self.client.service_time(now));
         let mut restored = Restored::from_chain(&chain, now, ahead);
+        let is_beta = self.client.base().is_beta();
+        if !is_beta && restored.set.changes().iter().any(Change::needs_beta) {
+            return Err(Failure::from(crate::host::error::Error::NeedsBeta("this run")));
+        }
         if !start.dry_run {
             let journal = blocking({
                 let state_folder = state_folder.clone();
@@ -269,6 +274,7 @@ impl Host {
             EntityId::Bucket(_) => Target::Bucket(id.parse().map_err(bad_id)?),
             EntityId::Task(_) => Target::Task(id.parse().map_err(bad_id)?),
             EntityId::PlanDetails(_) => return Err(wrong("it creates nothing".into())),
+            EntityId::Comment(_) => return self.check_commented(change, id).await,
         };
         let there = read_targets(&self.client, vec![target]).await.map_err(from_graph)?;
         let entity = change.entity();
@@ -280,6 +286,21 @@ impl Host {
             }
             Some(_) => Ok(()),
         }
+    }
+
+    /// Checks that a comment is among those on the task of a change.
+    async fn check_commented(&self, change: &Change, id: &str) -> Result<(), Failure> {
+        let Write::Comment(edit) = &change.write else { return Ok(()) };
+        let on = Parent::Comments(edit.known().task.clone());
+        let there = candidates_in(&self.client, &on).await.map_err(from_graph)?;
+        if there.iter().any(|comment| comment.id() == id) {
+            return Ok(());
+        }
+        Err(Failure {
+            code: "invalid".into(),
+            message: format!("change {}: there is no comment `{id}` on the task", change.n),
+            ..Failure::default()
+        })
     }
 }
 

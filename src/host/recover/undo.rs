@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::change::apply::{Part, only_written};
-use crate::change::{Change, Edit, EntityId, Fields, Op, Write, provisional};
+use crate::change::{Change, Edit, Entity, EntityId, Fields, Op, Write, provisional};
 use crate::host::failure::Failure;
 use crate::host::failure::interrupted;
 use crate::host::record::{Origin, blocking, failure, lock_all, real_ids};
@@ -89,6 +89,16 @@ impl Host {
             }
         }
         let changes = applied_changes(&runs)?;
+        let is_comment = |change: &Change| change.entity() == Entity::Comment;
+        if !changes.is_empty() && changes.iter().all(is_comment) {
+            // Not "nothing to undo": `undo last` would pass it over and take back the run before.
+            return Err(Failure {
+                code: "invalid".into(),
+                message: format!("the run {id} wrote only comments, which cannot be taken back"),
+                hint: Some("delete them in Planner; `planwright runs` has the earlier runs".into()),
+                ..Failure::default()
+            });
+        }
         let in_doubt = runs.last().is_some_and(leaves_doubt);
         start.params = json!({ "run": id.to_string() });
         start.purpose = Purpose::Undo;

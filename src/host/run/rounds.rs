@@ -534,6 +534,13 @@ fn same_named(change: &Change, snapshot: &Snapshot) -> BTreeSet<String> {
             let all = all.filter_map(|id| snapshot.plan(id)).map(|plan| &plan.value);
             all.filter(|plan| plan.title == title).map(|plan| plan.id.to_string()).collect()
         }
+        Write::Comment(edit) => {
+            let new = edit.known();
+            let all = snapshot.comments_on(&new.task).unwrap_or_default().iter();
+            all.filter(|comment| comment.says(&new.text))
+                .map(|comment| comment.id.to_string())
+                .collect()
+        }
         Write::PlanDetails { .. } => BTreeSet::new(),
     }
 }

@@ -1,8 +1,9 @@
 //! Runs of sets that were drafted before: saved in a file, pending at a prompt, or left over from a
 //! run that was cut off.
 
-use crate::change::{ChangeSet, Draft, Edit, Saved, Write, saved};
+use crate::change::{Change, ChangeSet, Draft, Edit, Saved, Write, saved};
 use crate::host::apply::outcome::failure as from_graph;
+use crate::host::error::Error;
 use crate::host::failure::Failure;
 use crate::host::record::Origin;
 use crate::host::recover::resume::Restored;
@@ -78,6 +79,11 @@ impl Host {
         // Before anything is compared, so that a set which no longer fits the board is on record.
         if let Err(failure) = run.begin_record(!set.is_empty()).await {
             run.fail(failure);
+            return run.finish().await;
+        }
+        // Drafted where the beta was in use: elsewhere the service would refuse it halfway.
+        if !run.session.facts().beta && set.changes().iter().any(Change::needs_beta) {
+            run.fail(Failure::from(Error::NeedsBeta("this change set")));
             return run.finish().await;
         }
         run.grounds.extend(grounds);
@@ -203,7 +209,7 @@ impl Run<'_> {
                         rests_on.add_place(id.clone(), *board, read);
                     }
                 }
-                Write::PlanDetails { .. } | Write::Bucket(_) => {}
+                Write::PlanDetails { .. } | Write::Bucket(_) | Write::Comment(_) => {}
             }
         }
         // Whatever the session has read since: the changes rest on these states.

@@ -6,10 +6,13 @@ use std::collections::BTreeSet;
 
 use crate::change::Read;
 use crate::host::error::Error;
-use crate::host::query::{Query, Response};
+use crate::host::query::Query;
 use crate::host::session::core::Session;
 use crate::host::session::edits::Editor;
-use crate::model::{BucketId, Comment, Plan, PlanId, Recurrence, RosterId, TaskId, User};
+use crate::model::{
+    BucketId, Comment, NewComment, Plan, PlanId, Recurrence, RosterId, TaskId, User,
+};
+use crate::policy::limits::{comment_over, json_bytes};
 
 impl Session {
     fn check_beta(&self, what: &'static str) -> Result<(), Error> {
@@ -42,20 +45,45 @@ impl Session {
 }
 
 impl Session {
-    /// Returns the chat of a task, the oldest message first. It is for display: no script reads it,
-    /// so it does not count as read.
+    /// Returns the comments on a task, the oldest first, those that the run adds included.
     ///
     /// # Errors
-    /// The beta is not in use, or the service cannot be reached.
+    /// The beta is not in use, the task does not exist, or the service cannot be reached.
     pub fn comments(&self, id: &TaskId) -> Result<Vec<Comment>, Error> {
         let id = &*self.real(id);
         self.check_beta("the comments of a task")?;
         // Found out first whether the actor may see it.
-        self.peek_task(id)?;
-        match self.ask(Query::Comments(id.clone()))? {
-            Response::Comments(comments) => Ok(comments),
-            _ => Ok(Vec::new()),
+        self.with_task(id, |_| ())?;
+        let mut comments = self.read_comments(id)?;
+        if self.overlaid() {
+            let state = self.state();
+            comments.extend(state.draft.comments_on(id).map(|new| self.as_comment(new)));
         }
+        self.count(Read::Comments(id.clone()));
+        Ok(comments)
+    }
+
+    /// Returns a comment that the run adds as it will be read.
+    #[must_use]
+    pub fn as_comment(&self, new: &NewComment) -> Comment {
+        Comment {
+            id: new.id.clone(),
+            content: new.text.replace('&', "&amp;"),
+            is_html: false,
+            by: Some(self.facts().me.id.clone()),
+            at: None,
+            edited_at: None,
+            is_deleted: false,
+        }
+    }
+
+    /// Returns the comments on a task as they were read, reading them if they were not.
+    pub(crate) fn read_comments(&self, id: &TaskId) -> Result<Vec<Comment>, Error> {
+        let known = || self.state().snapshot.comments_on(id).map(<[_]>::to_vec);
+        if !id.is_provisional() && known().is_none() {
+            self.fetch(&Query::Comments(id.clone()))?;
+        }
+        Ok(known().unwrap_or_default())
     }
 }
 
@@ -103,6 +131,36 @@ impl Editor<'_> {
             task.plan = plan.clone();
             task.bucket = bucket.cloned();
         })
+    }
+
+    /// Adds a comment to a task. It cannot be taken back: the beta takes no `If-Match` there, and
+    /// nothing is deleted without one (rule R3).
+    ///
+    /// # Errors
+    /// The beta is not in use, the text is empty or too long, or as [`Self::edit_task`].
+    pub fn add_comment(self, id: &TaskId, text: &str) -> Result<(), Error> {
+        let id = &*self.real(id);
+        self.check_beta("a comment on a task")?;
+        let text = text.trim();
+        Self::refuse(comment_over(text, &self.facts().limits))?;
+        let (plan, title) = match id.is_provisional() {
+            true => self.with_task(id, |task| (task.plan.clone(), task.title.clone()))?,
+            // Those of the board: policies judge the plan, and people see the title in the diff.
+            false => {
+                self.with_task(id, |_| ())?;
+                let read = self.read_task(id)?.value;
+                (read.plan, read.title)
+            }
+        };
+        self.count_text(json_bytes(text))?;
+        self.state().draft.add_comment(|comment| NewComment {
+            id: comment,
+            task: id.clone(),
+            plan,
+            title,
+            text: text.to_owned(),
+        });
+        Ok(())
     }
 
     /// Makes a task recur, or stops it from doing so.

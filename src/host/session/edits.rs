@@ -204,13 +204,13 @@ impl Editor<'_> {
     }
 
     /// Refuses an edit that exceeds Planner's limits.
-    fn refuse(over: Option<String>) -> Result<(), Error> {
+    pub(super) fn refuse(over: Option<String>) -> Result<(), Error> {
         over.map_or(Ok(()), |over| Err(Error::Invalid(over)))
     }
 
     /// Counts the bytes of text that an edit adds, as JSON writes them, so that no number of edits makes a set too large
     /// to be kept, shown or sent.
-    fn count_text(self, bytes: usize) -> Result<(), Error> {
+    pub(super) fn count_text(self, bytes: usize) -> Result<(), Error> {
         let limit = self.facts().edit_bytes;
         let n = {
             let mut state = self.state();

@@ -174,7 +174,7 @@ impl Session {
             }
             Query::Comments(id) => {
                 self.reach(id)?;
-                self.comments(id).map(Response::Comments)
+                self.read_comments(id).map(Response::Comments)
             }
             Query::MadeByAgent(id) => {
                 self.reach(id)?;
@@ -272,6 +272,7 @@ pub(crate) fn keep(snapshot: &mut Snapshot, me: &UserId, query: &Query, response
         (Query::RosterMembers(roster), Response::MemberIds(ids)) => {
             snapshot.set_roster_members(roster, ids);
         }
+        (Query::Comments(task), Response::Comments(list)) => snapshot.set_comments(task, list),
         _ => {}
     }
 }

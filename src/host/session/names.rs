@@ -36,7 +36,7 @@ pub(crate) fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, Stri
                 let members = edit.after().map(|plan| &plan.new_members);
                 members.into_iter().flatten().for_each(&mut user);
             }
-            Write::Bucket(_) => {}
+            Write::Bucket(_) | Write::Comment(_) => {}
         }
     }
     let me = &session.facts().me;

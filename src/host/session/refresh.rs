@@ -85,6 +85,7 @@ impl Needs {
                 let boards = edit.known().places.keys();
                 self.singles.extend(boards.map(|board| Target::Place(task.id.clone(), *board)));
             }
+            Write::Comment(_) => {}
         }
     }
 
@@ -117,6 +118,7 @@ impl Needs {
                     None => _ = self.singles.insert(Target::Bucket(id.clone())),
                 },
                 EntityId::Task(id) => self.add_task(id, old),
+                EntityId::Comment(_) => {}
             },
             Read::TasksIn(plan, _) | Read::TasksNamed(plan, _) => {
                 // The service ignores `$filter` (planner-api.md 8.1), so the plan's list answers
@@ -137,6 +139,11 @@ impl Needs {
                 }
                 let ids = ids.iter().filter_map(|id| PlanId::parse(id).ok());
                 self.singles.extend(ids.map(Target::Plan));
+            }
+            Read::Comments(task) => {
+                // The task itself tells whether the actor may still see them.
+                self.add_task(task, old);
+                self.lists.insert(read.clone());
             }
             Read::Person(text) => _ = self.people.insert(text.clone()),
             Read::Tasks(_)
@@ -190,6 +197,7 @@ fn query_of(list: Read, me: &UserId) -> Option<Query> {
         Read::Groups => Query::Groups,
         Read::Members(group) => Query::Members(group),
         Read::RosterMembers(roster) => Query::RosterMembers(roster),
+        Read::Comments(task) => Query::Comments(task),
         _ => return None,
     })
 }
@@ -431,5 +439,6 @@ fn forget(snapshot: &mut Snapshot, id: &EntityId) {
         EntityId::PlanDetails(_) => {}
         EntityId::Bucket(id) => snapshot.forget_bucket(id),
         EntityId::Task(id) => snapshot.forget_task(id),
+        EntityId::Comment(_) => {}
     }
 }

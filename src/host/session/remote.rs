@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
 
-use crate::change::{Change, ChangeSet, Edit, EntityId, ReadSet, TaskBasis, TaskState, Write};
+use crate::change::{Change, ChangeSet, Edit, EntityId, Op, ReadSet, TaskBasis, TaskState, Write};
 use crate::host::error::{Error, Relayed};
 use crate::host::failure::Failure;
 use crate::host::query::{Counts, Query, QueryResult, RemoteDraft};
@@ -21,6 +21,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::{
     Bucket, BucketId, Limits, Plan, PlanId, Task, TaskDetails, TaskId, User, Versioned,
 };
+use crate::policy::limits::comment_over;
 
 /// The start of a program in another process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -205,7 +206,10 @@ impl Session {
                     let details = snapshot.details(&id).cloned();
                     known.details.extend(details.map(|details| (id, details)));
                 }
-                EntityId::Plan(_) | EntityId::PlanDetails(_) => {}
+                EntityId::Plan(_) | EntityId::PlanDetails(_) | EntityId::Comment(_) => {}
+            }
+            if let Write::Comment(edit) = &change.write {
+                known.tasks.extend(snapshot.task(&edit.known().task).cloned());
             }
         }
         known.plans.extend(plans.iter().filter_map(|id| snapshot.plan(id).cloned()));
@@ -325,7 +329,9 @@ impl Session {
                     let there = self.peek_tasks_in(bucket)?;
                     Ok(left_in(set, there, |task| task.bucket.as_ref() == Some(bucket)))
                 }
-                Write::PlanDetails { .. } | Write::Task(_) => Ok(BTreeSet::new()),
+                Write::PlanDetails { .. } | Write::Task(_) | Write::Comment(_) => {
+                    Ok(BTreeSet::new())
+                }
             }
         };
         // A plan is created only in a group of the actor's (rule R6), whoever drafted it.
@@ -335,6 +341,7 @@ impl Session {
             }
             _ => None,
         };
+        let rests = rests && self.may_comment(change, set);
         let rests = match group {
             Some(group) => {
                 rests
@@ -354,6 +361,30 @@ impl Session {
             ),
             ..Failure::default()
         })
+    }
+}
+
+impl Session {
+    /// Checks that a comment is on a task that was read or is new, and says so: it is judged by its
+    /// plan, and shown under its title.
+    fn may_comment(&self, change: &Change, set: &ChangeSet) -> bool {
+        let Write::Comment(edit) = &change.write else { return true };
+        let comment = edit.known();
+        let is_of = |task: &Task| task.plan == comment.plan && task.title == comment.title;
+        let state = self.state();
+        let is_known = match state.snapshot.task(&comment.task) {
+            Some(read) => is_of(&read.value),
+            None => set.changes().iter().any(|change| match &change.write {
+                Write::Task(edit) => {
+                    let task = &edit.known().task;
+                    change.op() == Op::Create
+                        && task.id == comment.task
+                        && task.plan == comment.plan
+                }
+                _ => false,
+            }),
+        };
+        self.facts().beta && is_known && comment_over(&comment.text, &self.facts().limits).is_none()
     }
 }
 
@@ -436,6 +467,7 @@ impl State {
                 }
                 Edit::Delete { before, basis } => self.was_read(before, basis),
             },
+            Write::Comment(edit) => is_new(edit.known().id.as_str()),
         }
     }
 

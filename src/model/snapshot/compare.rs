@@ -59,6 +59,9 @@ impl Snapshot {
         self.plans.retain(|id, _| !own.made(id.as_str()));
         self.buckets.retain(|id, _| !own.made(id.as_str()));
         self.tasks.retain(|id, _| !own.made(id.as_str()));
+        for comments in self.comments.values_mut() {
+            comments.retain(|comment| !own.made(comment.id.as_str()));
+        }
         // The lists are restored as well: a task that the run moved or deleted stands where it did.
         let tasks_here = &self.tasks;
         let listed = |list: &[TaskId], old: Option<&Vec<TaskId>>| -> Vec<TaskId> {
@@ -148,6 +151,7 @@ impl Snapshot {
         self.user_lookups.extend(later.user_lookups);
         self.members.extend(later.members);
         self.roster_members.extend(later.roster_members);
+        self.comments.extend(later.comments);
         self.assigned.extend(later.assigned);
         self.groups = later.groups.or(self.groups.take());
         self.all_plans = later.all_plans.or(self.all_plans.take());
@@ -174,7 +178,9 @@ impl Snapshot {
         self.buckets.retain(|_, bucket| sees(&bucket.value.plan));
         self.plans.retain(|id, _| sees(id));
         self.plan_details.retain(|id, _| sees(id));
-        let Self { tasks, details, places, assigned, plan_tasks, plan_buckets, .. } = self;
+        let Self { tasks, details, places, comments, assigned, plan_tasks, plan_buckets, .. } =
+            self;
+        comments.retain(|id, _| tasks.contains_key(id));
         details.retain(|id, _| tasks.contains_key(id));
         places.retain(|(id, _), _| tasks.contains_key(id));
         assigned.values_mut().for_each(|list| list.retain(|id| tasks.contains_key(id)));

@@ -1,5 +1,7 @@
 //! The script API of Graph's beta; see [`crate::host`]'s errors for when the beta is not in use.
 
+use std::sync::Arc;
+
 use rhai::plugin::{
     Dynamic, Module, NativeCallContext, combine_with_exported_module, export_module,
 };
@@ -11,8 +13,8 @@ use crate::host::Error;
 use crate::model::recurrence::{Given, Recurrence};
 use crate::script::api::arguments::{each, parse_bucket, parse_text};
 use crate::script::api::date::Date;
-use crate::script::api::handles::{Plan, Task, User};
-use crate::script::api::value::{Fallible, OrRaise as _, frozen, invalid, run_of};
+use crate::script::api::handles::{Comment, Plan, Task, User};
+use crate::script::api::value::{Fallible, OrRaise as _, frozen, frozen_list, invalid, run_of};
 
 pub(crate) fn add_reads(module: &mut Module) {
     combine_with_exported_module!(module, "beta", functions);
@@ -170,6 +172,46 @@ mod functions {
     #[rhai_fn(name = "move_to_plan", volatile, pure, return_raw)]
     pub fn move_to_plan_bucket(task: &mut Task, plan: Plan, bucket: Dynamic) -> Fallible<()> {
         task.move_to_plan(&plan, &bucket)
+    }
+
+    /// The comments on it, the oldest first, new ones included (beta).
+    /// → [Comment]
+    #[rhai_fn(get = "comments", pure, volatile, return_raw)]
+    pub fn comments(task: &mut Task) -> Fallible<Dynamic> {
+        let session = &task.session;
+        let all = session.comments(&task.id).or_raise(session)?.into_iter();
+        Ok(frozen_list(
+            all.map(|comment| Comment { session: session.clone(), comment: Arc::new(comment) }),
+        ))
+    }
+
+    /// Adds a comment; it is written last and cannot be undone (beta).
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn comment(task: &mut Task, text: &str) -> Fallible<()> {
+        let session = &task.session;
+        session.editor().or_raise(session)?.add_comment(&task.id, text).or_raise(session)
+    }
+
+    /// The text of the comment.
+    /// → text
+    #[rhai_fn(get = "text", name = "to_string", name = "to_debug", pure)]
+    pub fn comment_text(comment: &mut Comment) -> Dynamic {
+        frozen(comment.comment.text())
+    }
+
+    /// Who wrote it.
+    /// → User?
+    #[rhai_fn(get = "by", pure)]
+    pub fn comment_by(comment: &mut Comment) -> Dynamic {
+        User::or_unit(&comment.session, comment.comment.by.clone())
+    }
+
+    /// When it was written; `()` for a new one.
+    /// → Date?
+    #[rhai_fn(get = "at", pure)]
+    pub fn comment_at(comment: &mut Comment) -> Dynamic {
+        let at = comment.comment.at;
+        at.map_or(Dynamic::UNIT, |at| Dynamic::from(Date::of_moment(at, &comment.session)))
     }
 
     /// True if the plan is archived (beta).

@@ -11,7 +11,9 @@ use rhai::{Array, Map};
 use crate::change::{Change, ChangeSet, Edit, Entity, EntityId, Field, Op, Write};
 use crate::host::{Session, View};
 use crate::policy::{RuleLine, Saw, Verdict};
-use crate::script::api::handles::{Bucket, ChangeView, Changes, Plan, RunView, Task, User};
+use crate::script::api::handles::{
+    Bucket, ChangeView, Changes, Comment, Plan, RunView, Task, User,
+};
 use crate::script::api::value::from_json;
 use crate::script::api::value::{Fallible, OrRaise as _, frozen, invalid, run_of};
 use crate::script::syntax::location::locate;
@@ -44,6 +46,10 @@ impl ChangeView {
             Write::PlanDetails { plan, .. } => Dynamic::from(Plan { session, id: plan.clone() }),
             Write::Bucket(edit) => Dynamic::from(Bucket { session, id: edit.known().id.clone() }),
             Write::Task(edit) => Dynamic::from(Task { session, id: edit.known().task.id.clone() }),
+            Write::Comment(edit) => {
+                let comment = Arc::new(session.as_comment(edit.known()));
+                Dynamic::from(Comment { session, comment })
+            }
         }
     }
 }
@@ -144,7 +150,7 @@ mod functions {
     }
 
     /// The kind of entity that it changes.
-    /// → "plan" | "plan_details" | "bucket" | "task"
+    /// → "plan" | "plan_details" | "bucket" | "task" | "comment"
     #[rhai_fn(get = "entity", pure)]
     pub fn entity(change: &mut ChangeView) -> Dynamic {
         frozen(change.change().map_or("", |change| change.entity().name()))
@@ -180,8 +186,8 @@ mod functions {
         ChangeView::of_session(judged, origin.seen(View::Before))
     }
 
-    /// The plan, bucket or task as it will be; `()` for one that is deleted.
-    /// → Plan | Bucket | Task | ()
+    /// The plan, bucket, task or comment as it will be; `()` for one that is deleted.
+    /// → Plan | Bucket | Task | Comment | ()
     #[rhai_fn(get = "after", pure)]
     pub fn after(change: &mut ChangeView) -> Dynamic {
         change.seen(View::After)
@@ -221,11 +227,12 @@ mod functions {
     #[rhai_fn(volatile, return_raw)]
     pub fn count_today(ctx: NativeCallContext, entity: &str, op: &str) -> Fallible<i64> {
         let session = run_of(&ctx)?.session;
-        let entities = [Entity::Plan, Entity::PlanDetails, Entity::Bucket, Entity::Task];
+        let entities =
+            [Entity::Plan, Entity::PlanDetails, Entity::Bucket, Entity::Task, Entity::Comment];
         let entity = entities.into_iter().find(|known| known.name() == entity);
         let op = [Op::Create, Op::Update, Op::Delete].into_iter().find(|known| known.name() == op);
         let (Some(entity), Some(op)) = (entity, op) else {
-            let message = "count_today takes plan, plan_details, bucket or task; and create, update or delete";
+            let message = "count_today takes plan, plan_details, bucket, task or comment; and create, update or delete";
             return invalid(&session, message.to_owned());
         };
         let n = session.count_today(entity, op).or_raise(&session)?;
@@ -257,14 +264,15 @@ mod functions {
         let id = match change.change().map(|change| &change.write) {
             Some(Write::Bucket(edit)) => Some(edit.known().id.clone()),
             Some(Write::Task(edit)) => edit.known().task.bucket.clone(),
-            Some(Write::Plan(_) | Write::PlanDetails { .. }) | None => None,
+            Some(Write::Plan(_) | Write::PlanDetails { .. } | Write::Comment(_)) | None => None,
         };
         let Some(id) = id else { return Dynamic::UNIT };
         let view = if id.is_provisional() { View::After } else { View::Before };
         Dynamic::from(Bucket { session: change.session.seen(view), id })
     }
 
-    /// The task it touches, as read, or as it will be if it is new; `()` for other entities.
+    /// The task it touches or comments on, as read, or as it will be if it is new; `()` for other
+    /// entities.
     /// → Task?
     #[rhai_fn(get = "task", pure)]
     pub fn change_task(change: &mut ChangeView) -> Dynamic {
@@ -273,6 +281,11 @@ mod functions {
             Write::Task(edit) => {
                 let is_new = matches!(**edit, Edit::Create { .. });
                 change.handle(judged, if is_new { View::After } else { View::Before })
+            }
+            Write::Comment(edit) => {
+                let id = edit.known().task.clone();
+                let view = if id.is_provisional() { View::After } else { View::Before };
+                Dynamic::from(Task { session: change.session.seen(view), id })
             }
             Write::Plan(_) | Write::PlanDetails { .. } | Write::Bucket(_) => Dynamic::UNIT,
         }
@@ -343,9 +356,9 @@ mod functions {
     }
 
     /// The number of things touched: tasks, including those that a deletion takes along, buckets
-    /// and plans, each label that is renamed, and each person a plan is newly or no longer shared
-    /// with. A thing that was changed in several segments counts once, and what is new with a plan
-    /// counts as that plan.
+    /// and plans, each label that is renamed, each person a plan is newly or no longer shared with,
+    /// and each comment. A thing that was changed in several segments counts once, and what is new
+    /// with a plan counts as that plan.
     #[rhai_fn(get = "touched", pure)]
     pub fn touched(changes: &mut Changes) -> i64 {
         let mut things = BTreeSet::new();

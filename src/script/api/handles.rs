@@ -50,6 +50,13 @@ pub(crate) struct ChecklistItem {
     pub(crate) key: String,
 }
 
+/// A comment on a task (beta).
+#[derive(Debug, Clone)]
+pub(crate) struct Comment {
+    pub(crate) session: Session,
+    pub(crate) comment: Arc<model::Comment>,
+}
+
 /// A change, for a policy.
 #[derive(Debug, Clone)]
 pub(crate) struct ChangeView {

@@ -108,6 +108,7 @@ pub(crate) fn kind_of(value: &Dynamic) -> &'static str {
         name if name.ends_with("::Days") => "a number of days",
         name if name.ends_with("::Group") => "a Group",
         name if name.ends_with("::ChecklistItem") => "a checklist item",
+        name if name.ends_with("::Comment") => "a Comment",
         name if name.ends_with("::ChangeView") => "a Change",
         name if name.ends_with("::Changes") => "Changes",
         name if name.ends_with("::RunView") => "a Run",

@@ -1,7 +1,8 @@
-//! `planwright task comments`: the chat of a task (beta).
+//! `planwright task comment` and `task comments`: the chat of a task (beta).
 
 use std::collections::BTreeMap;
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use crate::app::error::AppError;
@@ -9,19 +10,41 @@ use crate::app::workspace::time_zone;
 use crate::cli::command::task::TaskArg;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::options::Format;
+use crate::cli::options::{Format, WriteArgs};
 use crate::cli::render::table::Column;
 use crate::cli::render::text::{BOLD, DIM, paint, visible_lines};
 use crate::cli::resolve::resolve_task;
 use crate::cli::show;
 use crate::model::{User, UserId};
 
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A comment is plain text, and cannot be undone.\n\nExample:\n  planwright task comment \"Order toner\" \"Ordered; it arrives on Friday\" --beta"
+)]
+pub(crate) struct CommentArgs {
+    #[command(flatten)]
+    task: TaskArg,
+    /// Text of the comment
+    text: String,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+pub(super) fn comment(context: &Context<'_>, args: &CommentArgs) -> Result<Exit, AppError> {
+    let TaskArg { task, plan } = &args.task;
+    let (task, plan, text) = (task.clone(), plan.clone(), args.text.clone());
+    context.edit(&args.write, "task comment", move |session| {
+        let id = resolve_task(session, plan.as_deref(), &task)?;
+        session.editor()?.add_comment(&id, &text)?;
+        Ok(Value::Null)
+    })
+}
+
 pub(super) fn comments(context: &Context<'_>, args: &TaskArg) -> Result<Exit, AppError> {
     let (task, plan) = (args.task.clone(), args.plan.clone());
     let (comments, people) = context.look(move |session| {
         let id = resolve_task(session, plan.as_deref(), &task)?;
-        let mut comments = session.comments(&id)?;
-        comments.retain(|comment| !comment.is_deleted);
+        let comments = session.comments(&id)?;
         let mut people: BTreeMap<UserId, Option<User>> = BTreeMap::new();
         for by in comments.iter().filter_map(|comment| comment.by.as_ref()) {
             people.entry(by.clone()).or_insert_with(|| session.user_by_id(by));
@@ -36,7 +59,7 @@ pub(super) fn comments(context: &Context<'_>, args: &TaskArg) -> Result<Exit, Ap
             let user = author(comment.by.as_ref());
             json!({
                 "id": comment.id,
-                "content": comment.content,
+                "content": comment.text(),
                 "createdDateTime": comment.at,
                 "editedDateTime": comment.edited_at,
                 "createdBy": {
@@ -54,7 +77,7 @@ pub(super) fn comments(context: &Context<'_>, args: &TaskArg) -> Result<Exit, Ap
             let name = author(comment.by.as_ref()).map_or(id, |user| user.label().to_owned());
             let at =
                 comment.at.map(|at| zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string());
-            vec![at.unwrap_or_default(), name, comment.content.clone()]
+            vec![at.unwrap_or_default(), name, comment.text()]
         })
         .collect();
     let ui = context.ui;
