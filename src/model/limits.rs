@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Assignees on a task.
     pub assignees: usize,
+    /// Buckets in a plan.
+    pub buckets: usize,
     /// Items on a checklist.
     pub checklist_items: usize,
     /// References on a task.
@@ -26,6 +28,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             assignees: 20,
+            buckets: 200,
             checklist_items: 20,
             references: 15,
             title_chars: 255,

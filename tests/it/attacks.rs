@@ -240,7 +240,7 @@ fn held(place: &Place, args: &[&str], stdin: &str, what: &str) -> Output {
 /// Puts a script where it would do harm, and runs it.
 fn attack(planner: &Planner, script: &str, place_of: Where) -> Output {
     let place = Place::against(planner);
-    place.file("planwright.toml", "[policies]\nalways = []\n");
+    place.file("planwright.toml", "[policies]\nalways = []\n[limits]\ncomputing_seconds = 3\n");
     let edit = "let t = plan(\"BOS Operations\").tasks[0]; t.priority = 1;";
     match place_of {
         Where::Skill => {
@@ -249,7 +249,8 @@ fn attack(planner: &Planner, script: &str, place_of: Where) -> Output {
         }
         Where::Stdin => held(&place, &["run", "-", "--dry-run"], script, script),
         Where::Policy => {
-            place.file("planwright.toml", "[policies]\nalways = [\"it\"]\n");
+            let always = "[policies]\nalways = [\"it\"]\n[limits]\ncomputing_seconds = 3\n";
+            place.file("planwright.toml", always);
             let hook = format!("{script};\nfn review(changes, run) {{ }}\n");
             place.file("scripts/policies/it.rhai", &hook);
             held(&place, &["run", "-", "--dry-run"], edit, script)

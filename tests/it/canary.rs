@@ -87,6 +87,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("task reference remove", "=task reference Bird remove https://example.org"),
     ("task complete", "Bird"),
     ("task reopen", "Bird"),
+    ("task comment", "Bird Canary --beta"),
     ("task comments", "Bird --beta"),
     ("task open", "Bird"),
     ("task delete", "Bird --force"),

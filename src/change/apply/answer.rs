@@ -309,7 +309,6 @@ impl Machine {
     }
 
     fn probe(&mut self, now: Duration, no: StepNo, probed: Probed) {
-        let quarantine = self.rules.quarantine;
         let step = &mut self.steps[no];
         let is_over = now >= step.not_before_resend;
         match probed {
@@ -332,23 +331,23 @@ impl Machine {
                 } else if self.halted {
                     self.end(no, End::Unknown);
                 } else {
-                    self.probe_later(now, no, quarantine);
+                    self.probe_later(now, no);
                 }
             }
             Probed::Failed if is_over || self.halted => self.end(no, End::Unknown),
             Probed::Failed => {
                 step.probes += 1;
-                self.probe_later(now, no, quarantine);
+                self.probe_later(now, no);
             }
         }
     }
 
-    fn probe_later(&mut self, now: Duration, no: StepNo, quarantine: Duration) {
+    fn probe_later(&mut self, now: Duration, no: StepNo) {
         let step = &mut self.steps[no];
-        let after = PROBES.get(step.probes - 1).copied().unwrap_or(quarantine).min(quarantine);
-        // No later than the end of the quarantine, after which it may be sent again.
+        // At the end of the quarantine it is looked for a last time, and then sent again.
         let end = step.not_before_resend.max(now);
-        step.not_before = (step.given_up_at + after).clamp(now, end);
+        let next = PROBES.get(step.probes - 1).map_or(end, |after| step.given_up_at + *after);
+        step.not_before = next.clamp(now, end);
         step.state = State::ToProbe;
     }
 }

@@ -5,6 +5,8 @@ mod simulated;
 
 use std::fmt::Write as _;
 
+use jiff::SignedDuration;
+
 use super::*;
 use crate::change::apply::tests::simulated::{Limit, Model, Weather, simulate};
 use crate::change::draft::Draft;
@@ -317,6 +319,38 @@ fn the_quarantine_counts_from_when_the_answer_was_given_up() {
         now = machine.wakes_at(Some(now)).unwrap_or(now);
     };
     assert_eq!(sent_again, given_up + Duration::from_secs(60));
+}
+
+/// A process that was killed knows no moment at which the answer was given up. Meanwhile the list was
+/// once read as fast as the service answered.
+#[test]
+fn a_create_that_was_cut_off_is_looked_for_a_few_times_only() {
+    let mut draft = Draft::new("n".into());
+    draft.create_task(|id| Task::new(id, plan(), "One".into()));
+    let set = draft.finish(&ReadSet::new(), &Snapshot::default());
+    for (quarantine, not_made) in [(60, 120), (1, 61), (0, 60)] {
+        let quarantine = Duration::from_secs(quarantine);
+        let mut ledger = Ledger::default();
+        let age = SignedDuration::from_secs(-60);
+        let doubt = Doubt { resend: None, tag: None, age };
+        ledger.enter(&set.changes()[0], &Part::Itself, PartState::InDoubt(Box::new(doubt)));
+        let rules = Rules { quarantine, ..rules() };
+        let mut machine = Machine::settling(set.changes(), ledger, rules);
+        let (mut now, mut probes) = (Duration::ZERO, 0);
+        while !machine.is_done() {
+            match machine.next(now).as_slice() {
+                [Effect::Probe { .. }] => {
+                    probes += 1;
+                    assert!(probes <= PROBES.len() + 2, "{now:?}");
+                    machine.probed(now, vec![(0, Probed::Matched(Match::Nothing))]);
+                }
+                other => panic!("{now:?}: {other:?}"),
+            }
+            now = machine.wakes_at(Some(now)).unwrap_or(now);
+        }
+        assert_eq!(machine.end_of(0), Some(&End::NotSent));
+        assert_eq!(now, Duration::from_secs(not_made));
+    }
 }
 
 /// A create that a person must decide about is reported with its candidates; the others go on.

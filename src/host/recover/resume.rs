@@ -30,6 +30,17 @@ use crate::model::snapshot::Snapshot;
 /// The longest wait for an answer: a lost one was given up by then at the latest.
 const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
+/// The times by which a run is restored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    /// The present, by the clock of this machine.
+    now: Timestamp,
+    /// How far that clock is ahead of the service's.
+    ahead: SignedDuration,
+    /// The longest time that the answer to a request was waited for.
+    longest_wait: SignedDuration,
+}
+
 /// A person's decisions about creates in doubt, which nobody else can settle.
 #[derive(Debug, Clone, Default)]
 pub struct Decisions {
@@ -145,7 +156,10 @@ impl Host {
         }
         let now = self.clock.now();
         let ahead = now.duration_since(self.client.service_time(now));
-        let mut restored = Restored::from_chain(&chain, now, ahead);
+        let quarantine = SignedDuration::try_from(self.quarantine).unwrap_or(SignedDuration::MAX);
+        // Where nothing comes late, nothing is waited for either.
+        let longest_wait = GIVEN_UP_AFTER.min(quarantine);
+        let mut restored = Restored::from_chain(&chain, Times { now, ahead, longest_wait });
         let is_beta = self.client.base().is_beta();
         if !is_beta && restored.set.changes().iter().any(Change::needs_beta) {
             return Err(Failure::from(crate::host::error::Error::NeedsBeta("this run")));
@@ -305,9 +319,8 @@ impl Host {
 }
 
 impl Restored {
-    /// Restores the ledger of a run from the journal, with those that carried it on. It is `now` by
-    /// the clock of this machine, which is `ahead` of the service's.
-    pub(crate) fn from_chain(chain: &[Run], now: Timestamp, ahead: SignedDuration) -> Self {
+    /// Restores the ledger of a run from the journal, with those that carried it on.
+    pub(crate) fn from_chain(chain: &[Run], times: Times) -> Self {
         let mut restored = Self {
             set: ChangeSet::default(),
             ledger: Ledger::default(),
@@ -336,7 +349,7 @@ impl Restored {
                     };
                     let Some(own) = own else { continue };
                     for attempt in trail.last_attempts() {
-                        restored.add(run, &own, attempt, (now, ahead));
+                        restored.add(run, &own, attempt, times);
                     }
                 }
             }
@@ -349,13 +362,7 @@ impl Restored {
         restored
     }
 
-    fn add(
-        &mut self,
-        run: &Run,
-        change: &Change,
-        attempt: &Attempt,
-        (now, ahead): (Timestamp, SignedDuration),
-    ) {
+    fn add(&mut self, run: &Run, change: &Change, attempt: &Attempt, times: Times) {
         let intent = &attempt.intent;
         let Some(part) = Part::parse(&intent.step.step) else { return };
         let ledger = &mut self.ledger;
@@ -377,9 +384,9 @@ impl Restored {
             Some(Outcome::Unknown) | None => {
                 // Given up when that was recorded, or else when the longest wait was over.
                 let given_up = attempt.settled.last().map(|(at, _)| *at);
-                let at = given_up.unwrap_or(attempt.at + GIVEN_UP_AFTER);
+                let at = given_up.unwrap_or(attempt.at + times.longest_wait);
                 // A clock that was set back lengthens the quarantine by no more than that wait.
-                let age = now.duration_since(at).max(-GIVEN_UP_AFTER);
+                let age = times.now.duration_since(at).max(-times.longest_wait);
                 // Only its tag makes it safe to send a request again; a create has none.
                 let resend = intent.if_match.is_some().then(|| Resend {
                     method: intent.method.clone(),
@@ -394,7 +401,7 @@ impl Restored {
                     step: intent.step.clone(),
                     attempt: intent.attempt,
                     // By the service's clock, since the age of candidates is compared with it.
-                    since: attempt.at.checked_sub(ahead).unwrap_or(attempt.at),
+                    since: attempt.at.checked_sub(times.ahead).unwrap_or(attempt.at),
                     ruled_out: None,
                     undecided: BTreeSet::new(),
                 };

@@ -294,6 +294,10 @@ impl Editor<'_> {
         let plan = &*self.real(plan);
         Self::refuse(title_over("name", "", name, &self.facts().limits))?;
         let siblings = self.peek_buckets(plan)?;
+        let (n, limit) = (siblings.len(), self.facts().limits.buckets);
+        Self::refuse(
+            (n >= limit).then(|| format!("the plan has {n} buckets; Planner allows {limit}")),
+        )?;
         let last = siblings
             .iter()
             .filter_map(|id| self.peek_bucket(id).ok())
