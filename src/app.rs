@@ -5,15 +5,15 @@
 //! translates its requests into calls of this layer, so that no face needs another.
 
 pub(crate) mod agent;
-pub(crate) mod bounded;
+pub(crate) mod applied_mark;
 pub(crate) mod connection;
 pub(crate) mod engine;
 pub(crate) mod error;
 pub(crate) mod faces;
 pub(crate) mod inbox;
-pub(crate) mod once;
 pub(crate) mod params;
 pub(crate) mod pending;
+pub(crate) mod report_size;
 pub(crate) mod schedules;
 pub(crate) mod seal;
 pub(crate) mod settings;

@@ -11,7 +11,6 @@ mod call;
 mod desk;
 mod door;
 mod follow;
-mod lock;
 mod metrics;
 mod models;
 mod news;
@@ -21,6 +20,7 @@ mod routes;
 mod running;
 mod server;
 mod systemd;
+mod unpoisoned;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -13,8 +13,8 @@ use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::app::bounded::{MAX_REPORT, report_text, short_failure};
 use crate::app::error::AppError;
+use crate::app::report_size::{MAX_REPORT, report_text, short_failure};
 use crate::cli::exit::Exit;
 use crate::cli::options::{Format, Global};
 use crate::cli::render::failure;

@@ -3,7 +3,7 @@
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Value, json};
 
-use crate::app::bounded::{fit, short_failure};
+use crate::app::report_size::{fit, short_failure};
 use crate::app::shown::{shortened, visible};
 use crate::host::Failure;
 

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use crate::app::agent::check_may_run;
+use crate::app::applied_mark::AppliedMark;
 use crate::app::error::AppError;
-use crate::app::once::Once;
 use crate::app::params::arguments::Arguments;
 use crate::app::params::kept;
 use crate::app::pending::{check_not_applied, check_waits};
@@ -97,10 +97,10 @@ pub(crate) fn apply_set(work: &Work, mut arguments: Arguments) -> Result<Answer,
     let (saved, start) = work.app.start_of(&set)?;
     let start = Start { force: false, ..start };
     let host = work.host()?;
-    let once = Once::take(&work.app, &saved, &id, false)?;
+    let mark = AppliedMark::take(&work.app, &saved, &id, false)?;
     let finished = work.wait(host.apply_saved(saved, start));
     let written = matches!(finished.report.status, Status::Applied | Status::Partial);
-    once.keep_if(written);
+    mark.keep_if(written);
     Ok(report::answer(finished.report))
 }
 

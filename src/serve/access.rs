@@ -18,7 +18,7 @@ use crate::app::settings::Settings;
 use crate::app::token;
 use crate::app::token::kept::{self, KeptToken, OfUser, Role, digest};
 use crate::serve::access::sessions::{Session, Sessions};
-use crate::serve::lock::unpoisoned;
+use crate::serve::unpoisoned::unpoisoned;
 
 /// The time for which the list of tokens is used before it is read again.
 const FRESH: Duration = Duration::from_secs(1);

@@ -9,10 +9,10 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value, json};
 
-use crate::app::bounded::{report_text, short_failure};
 use crate::app::error::AppError;
 use crate::app::params::arguments::Arguments;
 use crate::app::pending::eyes::Visitor;
+use crate::app::report_size::{report_text, short_failure};
 use crate::host::Failure;
 use crate::serve::access::Who;
 use crate::serve::running::Waiting;

@@ -23,10 +23,10 @@ use crate::model::User;
 use crate::script::reload::Watcher;
 use crate::script::{Bundle, Config};
 use crate::serve::access::Access;
-use crate::serve::lock::unpoisoned;
 use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
 use crate::serve::running::Running;
+use crate::serve::unpoisoned::unpoisoned;
 
 /// Requests at work at once; others wait.
 const MAX_WORK: usize = 16;

@@ -13,7 +13,7 @@ use crate::host::{RunProgress, Watch};
 use crate::journal::RunId;
 use crate::journal::inbox::InboxEntry;
 use crate::serve::desk::Desk;
-use crate::serve::lock::unpoisoned;
+use crate::serve::unpoisoned::unpoisoned;
 
 /// The interval at which it is looked whether another process has carried a run out.
 const LOOK: Duration = Duration::from_millis(500);

@@ -1,12 +1,12 @@
-//! The approval of a held set: who may give it, and how it is applied, once.
+//! The approval of a held set: who may give it, and how it is applied, mark.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::app::App;
+use crate::app::applied_mark::AppliedMark;
 use crate::app::error::AppError;
-use crate::app::once::Once;
 use crate::app::pending::check_waits;
 use crate::app::pending::eyes::Visitor;
 use crate::change::Saved;
@@ -24,14 +24,14 @@ pub(crate) struct Approvable {
     pub(crate) saved: Saved,
     pub(crate) start: Start,
     /// True if whoever approves is signed in as the one who drafted it, so that it can be applied at
-    /// once.
+    /// mark.
     pub(crate) is_own: bool,
 }
 
 /// An approved set that is being applied.
 pub(crate) struct Applying {
     set: KeptSet,
-    once: Once,
+    mark: AppliedMark,
     /// The run that is carried on with it.
     carries_on: Option<RunId>,
     /// True if it is applied under a sign-in that belongs to its agent alone.
@@ -155,15 +155,15 @@ impl App {
     ) -> Result<Applying, AppError> {
         let carries_on = self.carries_on(&set)?;
         // Two at once would write it twice; one that was killed is carried on by `resume`.
-        let once = match carries_on {
-            Some(_) => Once::alone(self, saved, set.run.as_str())?,
-            None => Once::take(self, saved, set.run.as_str(), false)?,
+        let mark = match carries_on {
+            Some(_) => AppliedMark::alone(self, saved, set.run.as_str())?,
+            None => AppliedMark::take(self, saved, set.run.as_str(), false)?,
         };
         if by.is_none() {
             match self.still_approved(set.run.as_str(), &set.digest, now) {
                 Ok(approved) => set = approved,
                 Err(error) => {
-                    once.keep_if(false);
+                    mark.keep_if(false);
                     return Err(error);
                 }
             }
@@ -172,15 +172,15 @@ impl App {
         if let Some((me, note)) = by
             && let Err(error) = self.decide(&mut set, (me, true, note), now)
         {
-            once.keep_if(false);
+            mark.keep_if(false);
             return Err(error);
         }
         let is_of_agent = self.own_profile(saved.agent.as_deref()).is_some();
-        Ok(Applying { set, once, carries_on, is_of_agent })
+        Ok(Applying { set, mark, carries_on, is_of_agent })
     }
 
     /// Reads a set again under the lock of whoever applies it. Somebody may have applied it since it was
-    /// read, or tried to: an approval is used once.
+    /// read, or tried to: an approval is used mark.
     fn still_approved(&self, id: &str, digest: &str, now: Timestamp) -> Result<KeptSet, AppError> {
         let set = self.kept_set(id, None, now)?;
         if set.state == KeptState::Approved && set.digest == digest {
@@ -201,11 +201,11 @@ impl App {
         applied: Result<Finished, AppError>,
         now: Timestamp,
     ) -> Result<Finished, AppError> {
-        let Applying { set, once, .. } = applying;
+        let Applying { set, mark, .. } = applying;
         let mut finished = match applied {
             Ok(finished) => finished,
             Err(error) => {
-                once.keep_if(false);
+                mark.keep_if(false);
                 // Somebody else carries it out, or has to: it stays approved for them. If it were
                 // reopened here, the end of theirs would be on no record.
                 if !matches!(error.failure.code.as_str(), "at_work" | "not_permitted") {
@@ -214,7 +214,7 @@ impl App {
                 return Err(error);
             }
         };
-        once.keep_if(matches!(finished.report.status, Status::Applied | Status::Partial));
+        mark.keep_if(matches!(finished.report.status, Status::Applied | Status::Partial));
         self.settle(&set, &mut finished, now)?;
         Ok(finished)
     }

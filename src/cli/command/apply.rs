@@ -7,8 +7,8 @@ use std::path::Path;
 
 use clap::Args;
 
+use crate::app::applied_mark::AppliedMark;
 use crate::app::error::AppError;
-use crate::app::once::Once;
 use crate::app::pending::approve::Approvable;
 use crate::app::pending::{check_not_applied, check_waits};
 use crate::app::seal;
@@ -99,20 +99,20 @@ fn apply(
     start: Start,
 ) -> Result<Exit, AppError> {
     let agent = start.agent.as_ref().map(|agent| agent.name.clone());
-    let once = Once::take(&context.app, &saved, &args.set, args.dry_run)?;
+    let mark = AppliedMark::take(&context.app, &saved, &args.set, args.dry_run)?;
     let applied =
         context.with_host(agent.as_deref(), async |host| host.apply_saved(saved, start).await);
     let finished = match applied {
         Ok(finished) => finished,
         // It was not even begun.
         Err(error) => {
-            once.keep_if(false);
+            mark.keep_if(false);
             return Err(error);
         }
     };
     // A set that was refused or only previewed can be applied later.
     let written = matches!(finished.report.status, Status::Applied | Status::Partial);
-    once.keep_if(written);
+    mark.keep_if(written);
     Ok(context.show(&finished, None))
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::app::error::AppError;
 use crate::app::token;
 use crate::app::token::kept::{OfUser, Role, digest};
-use crate::serve::lock::unpoisoned;
+use crate::serve::unpoisoned::unpoisoned;
 
 const IDLE: Duration = Duration::from_secs(12 * 3600);
 const LIFE: Duration = Duration::from_secs(7 * 24 * 3600);

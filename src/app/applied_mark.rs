@@ -10,12 +10,12 @@ use crate::change::Saved;
 use crate::journal::{Guard, Lockable, RunId};
 
 /// The mark of one set, made before it is applied, and the lock under which that is done.
-pub(crate) struct Once {
+pub(crate) struct AppliedMark {
     mark: Option<PathBuf>,
     _alone: Option<Guard>,
 }
 
-impl Once {
+impl AppliedMark {
     /// Marks a set as applied; a dry run marks nothing. `shown` is its name in messages.
     ///
     /// # Errors
