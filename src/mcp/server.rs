@@ -16,7 +16,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::app::agent::is_refusal;
+use crate::app::agent::{is_refusal, may_run};
 use crate::app::error::AppError;
 use crate::app::params::arguments::Arguments;
 use crate::host::Failure;
@@ -65,7 +65,13 @@ impl Server {
             _ => {
                 let skill = name.strip_prefix(tools::SKILL)?.to_owned();
                 match self.desk.bundle().await {
-                    Ok(bundle) => drop(bundle.workspace.skills.get(&skill)?),
+                    // What the agent may not run is refused whether it is there or not.
+                    Ok(bundle) => {
+                        let workspace = &bundle.workspace;
+                        if may_run(&workspace.config, Some(desk.agent()), &skill) {
+                            workspace.skills.get(&skill)?;
+                        }
+                    }
                     Err(error) => return Some(Err(error)),
                 }
                 desk.work(context, move |work| run::skill(work, &skill, arguments)).await

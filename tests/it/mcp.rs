@@ -385,7 +385,12 @@ fn an_agent_runs_what_it_was_granted_and_no_more_than_its_share() {
     let skills: Vec<_> = tools.iter().filter(|name| name.starts_with("skill_")).collect();
     assert_eq!(skills, ["skill_weekly_report"]);
     assert_eq!(code(&rook.call("run_script", &json!({ "script": "1" }))), "denied");
-    assert_eq!(code(&rook.call("skill_morning_triage", &json!({}))), "denied");
+    let refused = rook.call("skill_morning_triage", &json!({}));
+    assert_eq!(code(&refused), "denied");
+    // Nor does it learn whether there is such a skill.
+    let absent = rook.call("skill_no_such_one", &json!({}));
+    let reason = |result: &Value| text(result).lines().last().unwrap().to_owned();
+    assert_eq!(reason(&absent).replace("no_such_one", "morning_triage"), reason(&refused));
     place.run(&["run", "morning_triage", "--as", "rook"]).code(3).says(&["may not run the skill"]);
     place.script("1", &["--as", "rook"]).code(3);
     place.run(&["repl", "--as", "rook"]).code(3);
