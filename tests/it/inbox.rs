@@ -406,10 +406,15 @@ fn nothing_submitted_is_lost_or_doubled_however_many_workers_are_killed() {
     let all = place.run(&["inbox", "list", "--limit", &limit, "--json"]).code(0).json();
     let all = all.as_array().unwrap();
     assert_eq!(all.len(), n);
-    let tasks = planner.get(&format!("/planner/plans/{}/tasks", planner.plan_id()));
-    let made = |title: &str| {
-        tasks["value"].as_array().unwrap().iter().filter(|task| task["title"] == title).count()
-    };
+    let mut tasks = Vec::new();
+    let mut next = Some(format!("/planner/plans/{}/tasks", planner.plan_id()));
+    while let Some(path) = next {
+        let page = planner.get(&path);
+        tasks.extend_from_slice(page["value"].as_array().unwrap());
+        let link = page["@odata.nextLink"].as_str();
+        next = link.map(|link| link.split_once("/v1.0").unwrap().1.to_owned());
+    }
+    let made = |title: &str| tasks.iter().filter(|task| task["title"] == title).count();
     for entry in all {
         let title = entry["key"].as_str().unwrap().replace("load-", "Load ");
         match state(entry).as_str() {
