@@ -1,13 +1,12 @@
 //! Sets that wait for a person, and previews that can be applied as they were shown: finding one,
 //! and taking a decision on it, once. `standing.rs` finds out what came of carrying one out.
 
+pub(crate) mod approve;
 pub(crate) mod checked;
 pub(crate) mod eyes;
-pub(crate) mod in_force;
 pub(crate) mod proposal;
 pub(crate) mod standing;
-
-pub(crate) mod approve;
+pub(crate) mod write_approved;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

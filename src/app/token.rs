@@ -1,6 +1,6 @@
 //! Bearer tokens that a server makes for its clients.
 
-pub(crate) mod kept;
+pub(crate) mod serve_tokens;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

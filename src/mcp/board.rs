@@ -14,6 +14,7 @@ use crate::app::shown::{shortened, visible};
 use crate::host::{Error, Failure, Session};
 use crate::mcp::answer::Answer;
 use crate::mcp::desk::Work;
+use crate::model::id::MIN_SHORT_ID;
 use crate::model::snapshot::folded;
 use crate::model::time::{Calendar, DATE_FORMS, day_of_date};
 use crate::model::{BucketId, Category, Plan, PlanId, Progress, Task, User, UserId};
@@ -21,8 +22,6 @@ use crate::model::{BucketId, Category, Plan, PlanId, Progress, Task, User, UserI
 /// Tasks in an answer, where nothing is said, and at most.
 const LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 200;
-/// The fewest characters of a short id.
-const MIN_REF: usize = 4;
 /// The most characters of a cell of the table.
 const MAX_CELL: usize = 80;
 
@@ -372,7 +371,7 @@ fn short<'a>(id: &'a str, ids: &[String]) -> &'a str {
     let before = at.checked_sub(1).and_then(|before| ids.get(before));
     // In their order, those beside an id have the most in common with it.
     let n = common(before).max(common(ids.get(at + 1))) + 1;
-    id.get(..n.max(MIN_REF)).unwrap_or(id)
+    id.get(..n.max(MIN_SHORT_ID)).unwrap_or(id)
 }
 
 /// Returns a text as a cell: on one line, within its borders.

@@ -180,7 +180,23 @@ id_type!(
 /// (planner-api.md 1.2). A title can have that form too, so this only decides which is tried first.
 #[must_use]
 pub fn looks_like_planner_id(text: &str) -> bool {
-    text.len() == 28 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    text.len() == LEN && text.bytes().all(is_of_planner_id)
+}
+
+const LEN: usize = 28;
+
+/// The fewest characters at the beginning of a Planner id that stand for it. There are 64 to choose from,
+/// so hardly any title begins an id by chance.
+pub const MIN_SHORT_ID: usize = 6;
+
+/// Returns whether a text has the form of the beginning of a Planner id.
+#[must_use]
+pub fn is_short_id(text: &str) -> bool {
+    (MIN_SHORT_ID..LEN).contains(&text.len()) && text.bytes().all(is_of_planner_id)
+}
+
+fn is_of_planner_id(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b == b'-' || b == b'_'
 }
 
 /// Returns whether a text has the form of a GUID, as user and group ids have.

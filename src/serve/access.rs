@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, HeaderName, Method, Uri};
 use crate::app::error::AppError;
 use crate::app::settings::Settings;
 use crate::app::token;
-use crate::app::token::kept::{self, KeptToken, OfUser, Role, digest};
+use crate::app::token::serve_tokens::{self, KeptToken, OfUser, Role, digest};
 use crate::serve::access::sessions::{Session, Sessions};
 use crate::serve::unpoisoned::unpoisoned;
 
@@ -213,7 +213,7 @@ impl Access {
         let mut tokens = unpoisoned(&self.tokens);
         let is_stale = tokens.as_ref().is_none_or(|(at, _)| at.elapsed() > FRESH);
         if is_stale {
-            match kept::all(&self.settings) {
+            match serve_tokens::all(&self.settings) {
                 Ok(all) => *tokens = Some((Instant::now(), all)),
                 Err(error) => {
                     tracing::error!(message = error.failure.message, "no tokens can be read");

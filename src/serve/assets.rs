@@ -7,7 +7,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
-use crate::app::token::kept::digest;
+use crate::app::token::serve_tokens::digest;
 
 /// A file that pages refer to.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::app::token::kept::Role;
+use crate::app::token::serve_tokens::Role;
 
 /// The shapes of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

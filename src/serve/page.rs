@@ -6,6 +6,6 @@ pub(crate) mod board;
 pub(crate) mod browse;
 pub(crate) mod changes;
 pub(crate) mod charts;
+pub(crate) mod decide;
 pub(crate) mod layout;
 pub(crate) mod login;
-pub(crate) mod work;

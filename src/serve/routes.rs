@@ -7,12 +7,12 @@ use axum::response::Response;
 use serde_json::Value;
 
 use crate::app::error::AppError;
-use crate::app::token::kept::Role;
+use crate::app::token::serve_tokens::Role;
 use crate::serve::api::{boards, changes, events, lists, runs, status};
 use crate::serve::call::{Call, Reply};
 use crate::serve::desk::{Desk, Work};
 use crate::serve::openapi::{self, Schema};
-use crate::serve::page::{actions, board, browse, login, work};
+use crate::serve::page::{actions, board, browse, decide, login};
 
 /// The methods there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,9 +238,9 @@ pub(crate) const ROUTES: &[Route] = &[
     page("/", board::show),
     page("/runs", browse::runs),
     page("/runs/{id}", browse::run),
-    page("/pending", work::pending),
-    page("/skills", work::skills),
-    page("/skills/{name}", work::skill),
+    page("/pending", decide::pending),
+    page("/skills", decide::skills),
+    page("/skills/{name}", decide::skill),
     page("/agents", browse::agents),
     page("/schedules", browse::schedules),
     page("/inbox", browse::inbox),

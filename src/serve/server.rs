@@ -281,7 +281,9 @@ fn check_csrf(call: &mut Call, headers: &HeaderMap) -> Result<(), Refused> {
     let in_head = headers.get("x-csrf-token").and_then(|value| value.to_str().ok());
     let given = in_form.as_ref().and_then(Value::as_str).or(in_head).unwrap_or_default();
     // Digests, so that the time says nothing of how much of a guess was right.
-    if crate::app::token::kept::digest(given) == crate::app::token::kept::digest(wanted) {
+    if crate::app::token::serve_tokens::digest(given)
+        == crate::app::token::serve_tokens::digest(wanted)
+    {
         return Ok(());
     }
     let message = "the form does not come from a page of this session";
@@ -373,7 +375,7 @@ mod tests {
 
     #[test]
     fn whatever_changes_anything_needs_more_than_a_viewer() {
-        use crate::app::token::kept::Role;
+        use crate::app::token::serve_tokens::Role;
         let open = ["/login", "/logout"];
         for route in ROUTES.iter().filter(|route| route.verb == Verb::Post) {
             let is_guarded = route.needs.is_some_and(|role| role > Role::Viewer);

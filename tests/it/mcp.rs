@@ -160,12 +160,19 @@ fn a_model_is_told_in_few_words_what_there_is() {
     assert!(board.to_string().len() <= 16 << 10 && text(&board).len() <= 8 << 10, "{board}");
     let data = &board["structuredContent"];
     assert_eq!(data["plan"], PLAN);
-    assert!(data["tasks"][0]["ref"].as_str().unwrap().len() >= 4, "{data}");
+    assert!(data["tasks"][0]["ref"].as_str().unwrap().len() >= 6, "{data}");
     let few = client.call("board", &json!({ "plan": PLAN, "limit": 2, "ids": true }));
     let few = &few["structuredContent"];
     assert_eq!((few["tasks"].as_array().unwrap().len(), &few["next_cursor"]), (2, &json!("2")));
     let id = few["tasks"][0]["id"].as_str().unwrap();
-    assert!(id.starts_with(few["tasks"][0]["ref"].as_str().unwrap()));
+    let short = few["tasks"][0]["ref"].as_str().unwrap();
+    assert!(id.starts_with(short));
+    let of = |short: &str| format!("plan(\"{PLAN}\").task(\"{short}\").id");
+    let found = client.call("run_script", &json!({ "script": of(short) }));
+    assert_eq!(found["structuredContent"]["result"], id, "{found}");
+    // It is the beginning of an id, and nothing less: five characters might be anybody's title.
+    let missed = client.call("run_script", &json!({ "script": of(&short[..5]) }));
+    assert_eq!(code(&missed), "not_found", "{missed}");
     let more = json!({ "plan": PLAN, "limit": 2, "cursor": few["next_cursor"] });
     let more = client.call("board", &more);
     assert_ne!(more["structuredContent"]["tasks"][0], few["tasks"][0]);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::pending::failed;
-use crate::app::token::kept::OfUser;
+use crate::app::token::serve_tokens::OfUser;
 use crate::change::Saved;
 use crate::journal::kept::KeptSet;
 use crate::model::User;

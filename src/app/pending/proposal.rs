@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::pending::checked::{Proposed, check_name};
 use crate::app::pending::failed;
-use crate::app::pending::in_force::is_at_work;
+use crate::app::pending::write_approved::is_at_work;
 use crate::host::Stop;
 use crate::journal::proposal::{Proposal, ProposalState};
 use crate::journal::{Error, Note, NoteKind};

@@ -11,7 +11,7 @@ use crate::host::query::Query;
 use crate::host::session::core::not_found;
 use crate::host::session::core::{Session, View};
 use crate::host::similar::{nearest, similar};
-use crate::model::id::{looks_like_guid, looks_like_planner_id};
+use crate::model::id::{is_short_id, looks_like_guid, looks_like_planner_id};
 use crate::model::snapshot::folded;
 use crate::model::{Bucket, BucketId, Category, Group, Plan, PlanId, Task, TaskId, User, UserId};
 
@@ -149,8 +149,8 @@ impl Session {
         Ok(format!("the plan `{}`", self.peek_plan(plan)?.title))
     }
 
-    /// Finds a task of a plan by title or id; where titles repeat, an open task wins over completed
-    /// ones.
+    /// Finds a task of a plan by title, id or the beginning of an id; where titles repeat, an open task
+    /// wins over completed ones.
     ///
     /// # Errors
     /// None or several have that title.
@@ -173,10 +173,26 @@ impl Session {
             let near = similar(text, titles?.iter().map(String::as_str));
             Ok((Some(self.the_plan(plan)?), near))
         };
-        let found = resolve_tasks(&refs(&found), text);
+        let begun: Vec<Task> = match found.is_empty() && is_short_id(text) {
+            true => self.tasks_with_ref(plan, text)?,
+            false => Vec::new(),
+        };
+        let mut found = resolve_tasks(&refs(&found), text);
+        found.extend(&begun);
         let only =
             Lookup { what: "task", name: text }.only(&found, |task| task.id.to_string(), near);
         only.map(|task| task.id.clone())
+    }
+
+    /// Returns the tasks of a plan whose ids begin with a text.
+    fn tasks_with_ref(&self, plan: &PlanId, text: &str) -> Result<Vec<Task>, Error> {
+        let ids = self.peek_tasks(plan)?.into_iter().filter(|id| id.as_str().starts_with(text));
+        let found = ids.map(|id| {
+            let task = self.peek_task(&id);
+            self.count(Read::Exists(EntityId::Task(id)));
+            task
+        });
+        found.collect()
     }
 
     /// Returns the tasks of a plan with a title, ignoring case, from the indexes.

@@ -151,7 +151,7 @@ mod functions {
         Ok(Bucket { session, id })
     }
 
-    /// Returns its task with a title or id.
+    /// Returns its task with a title or id, or the `ref` that an agent's `board` shows.
     #[rhai_fn(name = "task", volatile, pure, return_raw)]
     pub fn task_of_plan(plan: &mut Plan, title_or_id: &str) -> Fallible<Task> {
         let session = plan.session.clone();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::app::error::AppError;
 use crate::app::token;
-use crate::app::token::kept::{OfUser, Role, digest};
+use crate::app::token::serve_tokens::{OfUser, Role, digest};
 use crate::serve::unpoisoned::unpoisoned;
 
 const IDLE: Duration = Duration::from_secs(12 * 3600);

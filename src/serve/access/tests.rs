@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 
 use crate::app::settings::Settings;
-use crate::app::token::kept::OfUser;
+use crate::app::token::serve_tokens::OfUser;
 use crate::serve::access::{Access, Caller, Place};
 
 fn access(behind_proxy: bool, names: &[&str]) -> Access {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::app::error::AppError;
 use crate::app::shown::{shortened, visible};
-use crate::app::token::kept::Role;
+use crate::app::token::serve_tokens::Role;
 use crate::app::workspace::time_zone;
 use crate::host::{Failure, SystemClock};
 use crate::journal::kept::KeptState;

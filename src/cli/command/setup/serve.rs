@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::faces::{Faces, ServeStart, TlsFiles};
 use crate::app::settings::Settings;
-use crate::app::token::kept::{self, OfUser, Role};
+use crate::app::token::serve_tokens::{self, OfUser, Role};
 use crate::cli::context::{Context, for_people};
 use crate::cli::exit::Exit;
 use crate::cli::options::{Global, ProgressWhen};
@@ -177,7 +177,7 @@ fn token(global: &Global, ui: &Ui, command: &TokenCommand) -> Result<Exit, AppEr
             }
             let user = args.user.as_deref().map(|user| found(&settings, ui, user)).transpose()?;
             let upn = user.as_ref().map(|user| user.upn.clone());
-            let token = kept::create(&settings, name, (role, user), SystemClock.now())?;
+            let token = serve_tokens::create(&settings, name, (role, user), SystemClock.now())?;
             let role = role.map_or("agent", Role::name);
             if ui.json() {
                 let mut made = json!({ "name": name, "role": role, "token": token });
@@ -191,14 +191,14 @@ fn token(global: &Global, ui: &Ui, command: &TokenCommand) -> Result<Exit, AppEr
             }
         }
         TokenCommand::List => {
-            let all = kept::all(&settings)?;
-            let row = |kept: &kept::KeptToken| {
+            let all = serve_tokens::all(&settings)?;
+            let row = |kept: &serve_tokens::KeptToken| {
                 let at = kept.created_at.strftime("%Y-%m-%d").to_string();
                 let user = kept.user.as_ref().map(|user| user.upn.clone()).unwrap_or_default();
                 vec![kept.name.clone(), kept.role_name().to_owned(), user, at]
             };
             let rows: Vec<Vec<String>> = all.iter().map(row).collect();
-            let values: Vec<Value> = all.iter().map(kept::KeptToken::listed).collect();
+            let values: Vec<Value> = all.iter().map(serve_tokens::KeptToken::listed).collect();
             let columns = ["NAME", "ROLE", "USER", "SINCE"].map(Column::new);
             show::list(ui, &columns, &rows, &values, "Nobody has a token.");
         }
@@ -207,7 +207,7 @@ fn token(global: &Global, ui: &Ui, command: &TokenCommand) -> Result<Exit, AppEr
                 (Some(agent), _) => (agent.as_str(), true),
                 (None, name) => (name.as_deref().unwrap_or_default(), false),
             };
-            kept::revoke(&settings, name, is_agent, SystemClock.now())?;
+            serve_tokens::revoke(&settings, name, is_agent, SystemClock.now())?;
             ui.note("The token opens nothing any more.");
             if ui.json() {
                 ui.json_value(&json!({ "name": name, "revoked": true }));
