@@ -9,7 +9,6 @@ mod api;
 mod assets;
 mod call;
 mod desk;
-mod door;
 mod follow;
 mod metrics;
 mod models;
@@ -32,12 +31,16 @@ use crate::app::App;
 use crate::app::engine::{AskedFor, Engine};
 use crate::app::error::AppError;
 use crate::app::faces::ServeStart;
+use crate::app::faces::door::{self, Bounds};
 use crate::app::workspace::time_zone;
 use crate::host::{Stop, Watch};
 use crate::serve::access::{Access, Place};
 use crate::serve::desk::Desk;
 use crate::serve::models::Models;
 use crate::serve::running::Hears;
+
+/// The most connections at once, for people, programs and agents together.
+const BOUNDS: Bounds = Bounds::of(256);
 
 /// The time in which everything has ended: what is under way, and what is left of connections.
 const LAST: Duration = Duration::from_secs(7);
@@ -107,7 +110,7 @@ async fn run(start: ServeStart) -> Result<(), AppError> {
         },
         LAST_OF_CONNECTIONS,
     );
-    let serving = tokio::spawn(door::serve(listener, tls, router, of_door));
+    let serving = tokio::spawn(door::serve(listener, tls, (router, BOUNDS), of_door));
     systemd::ready();
     let watched = tokio::spawn(systemd::watchdog(Arc::clone(&desk)));
     asked.await;

@@ -1,6 +1,8 @@
 //! The faces that another face starts: `planwright mcp` and `planwright serve` are typed at the command
 //! line, and no face knows another. Whoever starts the program hands them over as functions.
 
+pub(crate) mod door;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;

@@ -12,19 +12,17 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 use crate::app::error::AppError;
+use crate::app::faces::door::{self, Bounds};
 use crate::app::token;
 use crate::files::{self, Access};
 use crate::mcp::desk::Desk;
@@ -34,10 +32,9 @@ use crate::mcp::server::Server;
 const PATH: &str = "/mcp";
 /// The most bytes of a request.
 const MAX_BODY: usize = 1 << 20;
-/// The most connections at once; others wait.
-const MAX_CONNECTIONS: usize = 64;
-/// The longest wait for the head of a request, and for the rest of it.
-const MAX_HEAD: Duration = Duration::from_secs(10);
+/// The bounds on connections.
+const BOUNDS: Bounds = Bounds::of(64);
+/// The longest wait for the body of a request.
 const MAX_REST: Duration = Duration::from_secs(20);
 /// The most sessions at once of clients that have them; one that is idle ends after five minutes.
 const MAX_SESSIONS: usize = 32;
@@ -69,40 +66,11 @@ pub(crate) async fn serve(
         announce(&format!("Authorization: Bearer {token}"));
     }
     let router = router(desk, local, &token);
-    tokio::select! {
-        () = accept(listener, router) => Ok(()),
-        _signal = tokio::signal::ctrl_c() => Ok(()),
-    }
-}
-
-/// Serves connections, a limited number at once. Whoever sends a head too slowly, or none, is cut off,
-/// so that nobody keeps others out.
-async fn accept(listener: TcpListener, router: Router) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        // It is never closed.
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                // Out of descriptors, it would be the same at once.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let service = TowerToHyperService::new(router.clone());
-        tokio::spawn(async move {
-            let served = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(MAX_HEAD)
-                .max_headers(64)
-                .serve_connection(TokioIo::new(stream), service);
-            // However it ends, it is the client's own affair.
-            let _ended = served.await;
-            drop(permit);
-        });
-    }
+    let asked_to_end = async {
+        let _signal = tokio::signal::ctrl_c().await;
+    };
+    door::serve(listener, None, (router, BOUNDS), (asked_to_end, Duration::ZERO)).await;
+    Ok(())
 }
 
 /// Makes the router for a server that has checked already who asks, and by which name.
@@ -130,7 +98,7 @@ fn router(desk: &Arc<Desk>, local: SocketAddr, token: &str) -> Router {
         .with_allowed_hosts(hosts)
         .with_allowed_origins(origins)
         .with_max_request_body_bytes(MAX_BODY);
-    let wanted = Wanted(digest(&format!("Bearer {token}")));
+    let wanted = Wanted(digest(token));
     route(desk, config).layer(from_fn_with_state(wanted, admit))
 }
 
@@ -143,18 +111,18 @@ async fn bound(
 ) -> Response {
     let (head, body) = request.into_parts();
     let Ok(read) = tokio::time::timeout(MAX_REST, to_bytes(body, MAX_BODY)).await else {
-        return (StatusCode::REQUEST_TIMEOUT, "the request came too slowly\n").into_response();
+        return refusal(StatusCode::REQUEST_TIMEOUT, "usage", "the request came too slowly");
     };
     let Ok(body) = read else {
-        let text = "the request is too large\n";
-        return (StatusCode::PAYLOAD_TOO_LARGE, text).into_response();
+        let message = format!("the request is larger than {} KiB, or broken", MAX_BODY >> 10);
+        return refusal(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &message);
     };
     if !head.headers.contains_key(SESSION)
         && begins_session(&body)
         && sessions.sessions.read().await.len() >= MAX_SESSIONS
     {
-        let text = "there are too many sessions\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+        let message = "there are too many sessions";
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
     }
     next.run(Request::from_parts(head, Body::from(body))).await
 }
@@ -170,7 +138,7 @@ fn begins_session(body: &[u8]) -> bool {
     message.is_ok_and(|message| message.method.as_deref() == Some("initialize"))
 }
 
-/// The digest of the header that a request must bring.
+/// The digest of the token that a request must bring.
 #[derive(Clone)]
 struct Wanted([u8; 32]);
 
@@ -182,61 +150,26 @@ fn digest(text: &str) -> [u8; 32] {
 /// Lets requests through that bring the token, once.
 async fn admit(State(wanted): State<Wanted>, request: Request, next: Next) -> Response {
     let mut given = request.headers().get_all(AUTHORIZATION).iter();
-    let first = given.next().and_then(|value| value.to_str().ok()).map(digest);
+    let first = given.next().and_then(|value| value.to_str().ok());
+    let first = first.and_then(token::bearer).map(digest);
     let is_only = given.next().is_none();
     if first == Some(wanted.0) && is_only {
         return next.run(request).await;
     }
-    let head = [(WWW_AUTHENTICATE, "Bearer")];
-    (StatusCode::UNAUTHORIZED, head, "the bearer token is missing or wrong\n").into_response()
+    let message = "the bearer token is missing or wrong";
+    let refused = refusal(StatusCode::UNAUTHORIZED, "unauthorized", message);
+    ([(WWW_AUTHENTICATE, "Bearer")], refused).into_response()
+}
+
+/// Makes the answer to a request that does not get as far as the protocol, in the form that `serve` has.
+fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
+    let body = json!({ "error": { "code": code, "message": message } }).to_string();
+    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpStream;
-
-    async fn serving() -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let router = Router::new().route("/", axum::routing::get(|| async { "here" }));
-        tokio::spawn(accept(listener, router));
-        addr
-    }
-
-    async fn half_a_head(addr: SocketAddr) -> TcpStream {
-        let mut stream = TcpStream::connect(addr).await.unwrap();
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ").await.unwrap();
-        stream
-    }
-
-    async fn get(addr: SocketAddr) -> String {
-        let mut stream = TcpStream::connect(addr).await.unwrap();
-        let request = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
-        stream.write_all(request).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
-    }
-
-    /// The clock stands still but for what is waited for, so nothing here takes its time.
-    #[tokio::test(start_paused = true)]
-    async fn whoever_sends_too_slowly_is_cut_off_and_keeps_nobody_out() {
-        let addr = serving().await;
-        let mut slow = half_a_head(addr).await;
-        let mut rest = Vec::new();
-        let began = tokio::time::Instant::now();
-        // Whatever it is told, it is not kept.
-        let _reset = slow.read_to_end(&mut rest).await;
-        assert!(began.elapsed() >= MAX_HEAD && began.elapsed() < 2 * MAX_HEAD);
-        let mut idle = Vec::new();
-        for _ in 0..200 {
-            idle.push(half_a_head(addr).await);
-        }
-        assert!(get(addr).await.ends_with("here"));
-        drop(idle);
-    }
 
     #[test]
     fn only_the_first_message_of_a_session_begins_one() {

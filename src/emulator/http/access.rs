@@ -107,7 +107,8 @@ impl Access {
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(AUTHORIZATION).iter();
     let only = all.next().filter(|_| all.next().is_none())?;
-    only.to_str().ok()?.strip_prefix("Bearer ")
+    let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
 }
 
 /// Returns whether an authority names this machine.
@@ -153,6 +154,19 @@ mod tests {
         {
             assert!(!asked(host, local), "{host} at {local}");
         }
+    }
+
+    #[test]
+    fn the_scheme_of_a_token_is_told_in_any_case() {
+        let sent = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
+            bearer(&headers).map(str::to_owned)
+        };
+        for value in ["Bearer A:b", "bearer A:b", "BEARER A:b"] {
+            assert_eq!(sent(value).as_deref(), Some("A:b"), "{value}");
+        }
+        assert_eq!(sent("Basic A:b"), None);
     }
 
     #[test]

@@ -1,0 +1,271 @@
+//! The door of every face that is reached over HTTP: TLS, how many may come in, and how slow they may be.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+
+use crate::app::error::AppError;
+use crate::app::faces::TlsFiles;
+
+/// The bounds on those who come in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// The most connections at once; others wait.
+    pub(crate) connections: usize,
+    /// The longest time in which a client takes nothing of what is written to it.
+    pub(crate) stalled: Duration,
+}
+
+impl Bounds {
+    /// Returns the bounds for so many connections.
+    pub(crate) const fn of(connections: usize) -> Self {
+        Self { connections, stalled: Duration::from_secs(30) }
+    }
+}
+
+/// The longest time for a handshake, and for the head of a request.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+const HEAD: Duration = Duration::from_secs(10);
+/// The most bytes of a head.
+const MAX_HEAD: usize = 32 << 10;
+const MAX_HEADERS: usize = 64;
+
+/// Reads a certificate and its key.
+///
+/// # Errors
+/// They cannot be read, or do not belong together.
+pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, AppError> {
+    let wrong = |what: &str, path: &std::path::Path, error: &dyn std::error::Error| {
+        if let Err(error) = std::fs::metadata(path) {
+            let message = format!("cannot read `{}`", path.display());
+            return AppError::new("io", message).caused_by(&error);
+        }
+        let message = format!("`{}` is not {what}", path.display());
+        AppError::new("invalid", message).caused_by(error).hint("both are files in the PEM format")
+    };
+    let chain = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(|found| found.collect::<Result<Vec<_>, _>>())
+        .map_err(|error| wrong("a certificate", &files.certificate, &error))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| wrong("a key", &files.key, &error))?;
+    // The provider is named, since a program may have compiled several.
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|error| wrong("the certificate of the key", &files.certificate, &error))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Serves connections until `ended`, then lets what is under way end, at most so long.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    (router, bounds): (Router, Bounds),
+    (ended, at_most): (impl Future<Output = ()>, Duration),
+) {
+    let room = Arc::new(Semaphore::new(bounds.connections));
+    let graceful = GracefulShutdown::new();
+    tokio::pin!(ended);
+    loop {
+        // It is never closed; were it, connections would come without a limit.
+        let permit = tokio::select! {
+            permit = Arc::clone(&room).acquire_owned() => permit,
+            () = &mut ended => break,
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut ended => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => while_read(stream, bounds.stalled),
+            Err(error) => {
+                tracing::debug!(%error, "a connection could not be accepted");
+                // Too many files are open, perhaps: give others time to end.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let watcher = graceful.watcher();
+        let (router, tls) = (router.clone(), tls.clone());
+        tokio::spawn(async move {
+            let _permit = permit;
+            let Some(tls) = tls else {
+                return ended_well(watcher.watch(connection(stream, router)).await);
+            };
+            match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+                Ok(Ok(stream)) => ended_well(watcher.watch(connection(stream, router)).await),
+                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!("a TLS handshake took too long"),
+            }
+        });
+    }
+    drop(listener);
+    let _in_time = tokio::time::timeout(at_most, graceful.shutdown()).await;
+}
+
+/// Bounds how long a client may take nothing of what is written to it. One that sends requests and reads no
+/// answer would keep its connection for ever. It lies below TLS, whose records it sees as well; a stream of
+/// events with nothing to tell writes nothing, and stays.
+fn while_read(stream: TcpStream, stalled: Duration) -> Pin<Box<TimeoutStream<TcpStream>>> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(stalled));
+    Box::pin(stream)
+}
+
+fn ended_well(ended: Result<(), hyper::Error>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection was broken off");
+    }
+}
+
+type Served<S> = http1::Connection<TokioIo<S>, TowerToHyperService<Router>>;
+
+fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    router: Router,
+) -> Served<S> {
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::Body;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::mpsc;
+    use tokio_stream::StreamExt as _;
+    use tokio_stream::wrappers::ReceiverStream;
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { connections: 1, stalled: Duration::from_secs(30) };
+    /// More than the system keeps of what nobody reads.
+    const MUCH: usize = 64 << 20;
+
+    /// The clock of these tests stands still but for what is waited for, so nothing here takes its time.
+    async fn serving(router: Router, bounds: Bounds) -> std::net::SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let until = (std::future::pending(), Duration::ZERO);
+        tokio::spawn(serve(listener, None, (router, bounds), until));
+        addr
+    }
+
+    fn router() -> Router {
+        let much = || async { vec![b'x'; MUCH] };
+        Router::new().route("/", get(|| async { "here" })).route("/much", get(much))
+    }
+
+    async fn sends(addr: std::net::SocketAddr, text: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn asks(addr: std::net::SocketAddr, path: &str) -> TcpStream {
+        sends(addr, &format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")).await
+    }
+
+    async fn text(mut stream: TcpStream) -> String {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn in_time<T>(work: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(3_600), work).await.expect("it is kept out")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_reads_no_answer_is_cut_off_and_keeps_nobody_out() {
+        let addr = serving(router(), BOUNDS).await;
+        let began = tokio::time::Instant::now();
+        let one = asks(addr, "/much").await;
+        let next = in_time(text(asks(addr, "/").await)).await;
+        assert!(next.ends_with("here"), "{next}");
+        assert!(began.elapsed() >= BOUNDS.stalled && began.elapsed() < BOUNDS.stalled * 2);
+        // The same with many requests for little each.
+        let many = "GET / HTTP/1.1\r\nHost: h\r\n\r\n".repeat(1_000);
+        let mut other = TcpStream::connect(addr).await.unwrap();
+        let sending = async move { while other.write_all(many.as_bytes()).await.is_ok() {} };
+        let sending = tokio::spawn(sending);
+        let next = in_time(text(asks(addr, "/").await)).await;
+        assert!(next.ends_with("here"), "{next}");
+        in_time(sending).await.unwrap();
+        drop(one);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_reads_slowly_gets_all_of_it() {
+        let addr = serving(router(), BOUNDS).await;
+        let mut stream = asks(addr, "/much").await;
+        let began = tokio::time::Instant::now();
+        let (mut part, mut n) = (vec![0; 8 << 20], 0);
+        loop {
+            match stream.read(&mut part).await.unwrap() {
+                0 => break,
+                read => n += read,
+            }
+            if n > (part.len() / 2) && began.elapsed() < BOUNDS.stalled * 3 {
+                tokio::time::sleep(BOUNDS.stalled / 2).await;
+            }
+        }
+        assert!(n > MUCH && began.elapsed() >= BOUNDS.stalled * 3, "{n}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_with_nothing_to_tell_stays() {
+        let (tell, told) = mpsc::channel::<&str>(1);
+        let body = Body::from_stream(ReceiverStream::new(told).map(Ok::<_, Infallible>));
+        let body = Arc::new(std::sync::Mutex::new(Some(body)));
+        let events = move || std::future::ready(body.lock().unwrap().take().unwrap());
+        let addr = serving(Router::new().route("/", get(events)), BOUNDS).await;
+        let stream = asks(addr, "/").await;
+        tokio::time::sleep(BOUNDS.stalled * 100).await;
+        tell.send("at last").await.unwrap();
+        drop(tell);
+        let all = text(stream).await;
+        assert!(all.contains("at last"), "{all}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_sends_too_slowly_is_cut_off_and_keeps_nobody_out() {
+        const HALF: &str = "GET / HTTP/1.1\r\nHost: h\r\nX-Slow: ";
+        let addr = serving(router(), Bounds::of(64)).await;
+        let mut slow = sends(addr, HALF).await;
+        let mut rest = Vec::new();
+        let began = tokio::time::Instant::now();
+        // Whatever it is told, it is not kept.
+        let _reset = slow.read_to_end(&mut rest).await;
+        assert!(began.elapsed() >= HEAD && began.elapsed() < 2 * HEAD);
+        let mut idle = Vec::new();
+        for _ in 0..200 {
+            idle.push(sends(addr, HALF).await);
+        }
+        assert!(text(asks(addr, "/").await).await.ends_with("here"));
+        drop(idle);
+    }
+}
