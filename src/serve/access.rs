@@ -5,10 +5,11 @@
 //! origin of a request are checked before anything else (design.md 8).
 
 pub(crate) mod sessions;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, Method, Uri};
@@ -18,10 +19,8 @@ use crate::app::settings::Settings;
 use crate::app::token;
 use crate::app::token::serve_tokens::{self, KeptToken, OfUser, Role, digest};
 use crate::serve::access::sessions::{Session, Sessions};
+use crate::serve::access::tokens::Tokens;
 use crate::serve::unpoisoned::unpoisoned;
-
-/// The time for which the list of tokens is used before it is read again.
-const FRESH: Duration = Duration::from_secs(1);
 
 /// A person, or a program that acts for one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +115,7 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ()> {
 pub(crate) struct Access {
     settings: Settings,
     pub(crate) place: Place,
-    tokens: Mutex<Option<(Instant, Vec<KeptToken>)>>,
+    tokens: Mutex<Tokens>,
     sessions: Sessions,
     /// The digest of the code that signs in once, and the person who gets in by it.
     once: Mutex<Option<(String, OfUser)>>,
@@ -181,8 +180,8 @@ impl Access {
         match only(headers, AUTHORIZATION) {
             Err(()) => return Caller::Nobody,
             Ok(Some(value)) => {
-                let token = value.strip_prefix("Bearer ").unwrap_or_default();
-                return self.by_token(token).unwrap_or(Caller::Nobody);
+                let caller = token::bearer(value).and_then(|token| self.by_token(token));
+                return caller.unwrap_or(Caller::Nobody);
             }
             Ok(None) => {}
         }
@@ -207,22 +206,9 @@ impl Access {
         })
     }
 
-    /// Finds a token by its digest. The list is read again now and then, so that a token that is taken
-    /// away opens nothing a second later.
+    /// Finds a token by its digest.
     fn token(&self, digest: &str) -> Option<KeptToken> {
-        let mut tokens = unpoisoned(&self.tokens);
-        let is_stale = tokens.as_ref().is_none_or(|(at, _)| at.elapsed() > FRESH);
-        if is_stale {
-            match serve_tokens::all(&self.settings) {
-                Ok(all) => *tokens = Some((Instant::now(), all)),
-                Err(error) => {
-                    tracing::error!(message = error.failure.message, "no tokens can be read");
-                    *tokens = None;
-                }
-            }
-        }
-        let (_, all) = tokens.as_ref()?;
-        all.iter().find(|kept| kept.digest == digest).cloned()
+        unpoisoned(&self.tokens).find(digest, Instant::now(), || serve_tokens::all(&self.settings))
     }
 
     /// Finds the session of a request, if the token by which it was opened still holds.

@@ -27,6 +27,8 @@ const RETRY_SECONDS: &str = "5";
 /// A request whose sender is known and may ask it.
 #[derive(Debug)]
 pub(crate) struct Call {
+    /// True if only the head of the answer is asked for: nothing may happen but that.
+    pub(crate) is_head: bool,
     /// The person; `None` where anybody may ask.
     pub(crate) who: Option<Who>,
     pub(crate) path: BTreeMap<String, String>,

@@ -57,6 +57,26 @@ pub(crate) struct Route {
     pub(crate) act: Act,
 }
 
+/// The deed of a route that every role may ask.
+pub(crate) const DEED: &str = "this";
+
+impl Route {
+    /// Returns what whoever asks it does, as a refusal names it.
+    pub(crate) fn deed(&self) -> &'static str {
+        match self.path.trim_start_matches("/api/v1") {
+            "/runs" | "/skills/{name}/run" | "/schedules/{name}/run" => "running a skill",
+            "/inbox" => "submitting a skill",
+            "/pending/{id}/approve" => "approving",
+            "/pending/{id}/reject" => "rejecting",
+            "/agents/{name}/pause" => "pausing an agent",
+            "/agents/{name}/resume" => "lifting the pause of an agent",
+            "/schedules/{name}/pause" => "pausing a schedule",
+            "/schedules/{name}/resume" => "lifting the pause of a schedule",
+            _ => DEED,
+        }
+    }
+}
+
 const VIEWER: Option<Role> = Some(Role::Viewer);
 const APPROVER: Option<Role> = Some(Role::Approver);
 const ADMIN: Option<Role> = Some(Role::Admin);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
@@ -60,10 +61,12 @@ pub(crate) fn router(desk: &Arc<Desk>, models: &Arc<Models>) -> Router {
     let mut paths: BTreeMap<&'static str, MethodRouter> = BTreeMap::new();
     for route in ROUTES {
         let desk = Arc::clone(desk);
-        let handler = move |params: RawPathParams, request: Request| {
-            let path = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-            let path = path.collect();
-            answer(Arc::clone(&desk), route, path, request)
+        let handler = move |params: Result<RawPathParams, RawPathParamsRejection>,
+                            request: Request| {
+            let parts = |params: RawPathParams| {
+                params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+            };
+            answer(Arc::clone(&desk), route, params.ok().map(parts), request)
         };
         let filter = match route.verb {
             Verb::Get => MethodFilter::GET,
@@ -144,10 +147,14 @@ async fn guard(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> R
 #[derive(Debug, Clone, Copy)]
 struct Matched(&'static str);
 
+/// The parts of a path, by name.
+type Parts = BTreeMap<String, String>;
+
+/// Answers a request to a route. Without the parts of its path, they are no text.
 async fn answer(
     desk: Arc<Desk>,
     route: &'static Route,
-    path: BTreeMap<String, String>,
+    path: Option<Parts>,
     request: Request,
 ) -> Response {
     let here = request.uri().path().to_owned();
@@ -180,9 +187,12 @@ fn admitted(desk: &Desk, route: &Route, caller: &Caller) -> Result<(), AppError>
     match caller {
         Caller::Person(who) if who.role >= needs => Ok(()),
         Caller::Person(who) => {
-            let message =
-                format!("{} is a {}: it needs a {}", who.name, who.role.name(), needs.name());
-            Err(AppError::new("not_permitted", message))
+            let (name, role) = (&who.name, who.role.with_article());
+            let (deed, needed) = (route.deed(), needs.name());
+            let message = format!("`{name}` is {role}; {deed} needs the role `{needed}`");
+            Err(AppError::new("not_permitted", message).hint(format!(
+                "`planwright serve token create --name NAME --role {needed}` makes a token that may"
+            )))
         }
         Caller::Agent(name) => {
             let message = format!("the agent `{name}` has /mcp and nothing else");
@@ -214,13 +224,18 @@ type Refused = (StatusCode, AppError);
 async fn call_of(
     route: &Route,
     who: Option<Who>,
-    path: BTreeMap<String, String>,
+    path: Option<Parts>,
     request: Request,
 ) -> Result<Call, Refused> {
     let (parts, body) = request.into_parts();
+    let Some(path) = path else {
+        let error = AppError::new("usage", "the path is not UTF-8, once it is decoded");
+        return Err((StatusCode::BAD_REQUEST, error));
+    };
+    let is_head = parts.method == Method::HEAD;
     let query = parts.uri.query().unwrap_or_default();
     let query = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    let mut call = Call { who, path, query, body: Map::new() };
+    let mut call = Call { is_head, who, path, query, body: Map::new() };
     if route.verb == Verb::Post {
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
@@ -376,6 +391,10 @@ mod tests {
     #[test]
     fn whatever_changes_anything_needs_more_than_a_viewer() {
         use crate::app::token::serve_tokens::Role;
+        use crate::serve::routes::DEED;
+        for route in ROUTES.iter().filter(|route| route.needs > Some(Role::Viewer)) {
+            assert_ne!(route.deed(), DEED, "{}", route.path);
+        }
         let open = ["/login", "/logout"];
         for route in ROUTES.iter().filter(|route| route.verb == Verb::Post) {
             let is_guarded = route.needs.is_some_and(|role| role > Role::Viewer);

@@ -101,6 +101,76 @@ fn it_is_ready_while_its_journal_configuration_and_service_are() {
     while ready().text() != "ready\n" {}
 }
 
+/// What looks at a link before a person does asks for its head.
+#[test]
+fn a_look_at_the_head_does_not_use_up_the_link() {
+    let place = Place::embedded();
+    let server = Server::start(&place);
+    for _ in 0..2 {
+        let seen = server.ask("HEAD", server.link(), &[], "").is(200);
+        assert_eq!((seen.head("set-cookie"), seen.text()), ("", ""));
+    }
+    server.sign_in();
+    server.ask("GET", server.link(), &[], "").is(401);
+}
+
+#[test]
+fn a_new_token_opens_at_once_and_its_scheme_is_told_in_any_case() {
+    let place = Place::embedded();
+    let ana = token(&place, "ana", "admin");
+    let server = Server::start(&place);
+    server.get(&ana, "/api/v1/skills").is(200);
+    // The list of tokens was read this very moment.
+    let ben = token(&place, "ben", "viewer");
+    server.get(&ben, "/api/v1/skills").is(200);
+    for scheme in ["bearer", "BEARER", "bEARER "] {
+        server.get(&ben.replacen("Bearer", scheme, 1), "/api/v1/skills").is(200);
+    }
+    for wrong in ["Basic", "Bearer Bearer", "Bearer,"] {
+        server.get(&ben.replacen("Bearer", wrong, 1), "/api/v1/skills").is(401);
+    }
+}
+
+#[test]
+fn whatever_is_refused_is_refused_as_data() {
+    let place = Place::embedded();
+    let ana = token(&place, "ana", "admin");
+    let ben = token(&place, "ben", "approver");
+    let server = Server::start(&place);
+    let data = ("Content-Type", "application/json");
+    let text = ("Content-Type", "text/plain");
+    let large = format!("{{\"script\":\"{}\"}}", " ".repeat(1 << 20));
+    for (status, method, path, kind, body) in [
+        (400, "GET", "/api/v1/runs/%ff", data, ""),
+        (400, "GET", "/api/v1/boards/a%80b", data, ""),
+        (400, "POST", "/api/v1/agents/%c3%28/pause", data, "{}"),
+        (400, "POST", "/api/v1/runs", data, "{"),
+        (400, "POST", "/api/v1/runs", data, "[]"),
+        (400, "POST", "/api/v1/runs", data, "{\"script\":\"\u{0}\"}"),
+        (405, "PUT", "/api/v1/runs", data, ""),
+        (405, "BREW", "/api/v1/runs", data, ""),
+        (405, "POST", "/assets/app.css", data, ""),
+        (404, "GET", "/api/v1/%ff", data, ""),
+        (413, "POST", "/api/v1/runs", data, &large),
+        (415, "POST", "/api/v1/runs", text, "{}"),
+    ] {
+        let answer = server.ask(method, path, &[("Authorization", &ana), kind], body).is(status);
+        assert_eq!(answer.head("content-type"), "application/json", "{method} {path}");
+        let error = &answer.json()["error"];
+        assert!(error["code"].is_string() && error["message"].is_string(), "{method} {path}");
+    }
+    // Pages are for people.
+    let page = server.get(&ana, "/runs/%ff").is(400);
+    assert!(page.text().contains("<main"), "{page:?}");
+    // Nobody learns anything about a path before they are known.
+    assert_eq!(server.ask("GET", "/api/v1/runs/%ff", &[], "").is(401).code(), "unauthorized");
+    let refused = server.post(&ben, "/api/v1/runs", &json!({ "script": "1" })).is(403).json();
+    let message = &refused["error"]["message"];
+    assert_eq!(*message, json!("`ben` is an approver; running a skill needs the role `admin`"));
+    let hint = refused["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("serve token create") && hint.contains("--role admin"), "{hint}");
+}
+
 #[test]
 fn it_is_not_ready_where_the_service_cannot_be_reached() {
     let planner = Planner::demo();

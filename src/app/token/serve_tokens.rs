@@ -42,6 +42,15 @@ impl Role {
             Self::Admin => "admin",
         }
     }
+
+    /// Returns its name, as a sentence has it.
+    pub(crate) const fn with_article(self) -> &'static str {
+        match self {
+            Self::Viewer => "a viewer",
+            Self::Approver => "an approver",
+            Self::Admin => "an admin",
+        }
+    }
 }
 
 /// The user of the service that a person is, wherever they come in.

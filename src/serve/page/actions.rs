@@ -70,7 +70,7 @@ pub(crate) fn run_skill(work: &Work, call: &Call) -> Result<Reply, AppError> {
 fn bare(call: &Call) -> Call {
     let mut body = call.body.clone();
     body.retain(|name, value| name == "reason" && *value != "");
-    Call { who: call.who.clone(), path: call.path.clone(), query: Vec::new(), body }
+    Call { is_head: false, who: call.who.clone(), path: call.path.clone(), query: Vec::new(), body }
 }
 
 /// Pauses an agent.
