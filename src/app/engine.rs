@@ -4,6 +4,7 @@
 //! killed at any moment, and there may be several processes: what holds it all together is in
 //! [`Coordinate`].
 
+mod daily;
 mod events;
 mod triggers;
 
@@ -26,7 +27,6 @@ use crate::app::inbox::worker::{Asking, Worker};
 use crate::app::schedules::entry::Sender;
 use crate::app::schedules::{automation, firing};
 use crate::app::settings::Settings;
-use crate::app::upkeep;
 use crate::app::workspace::{place, time_zone, watched};
 use crate::coordinate::{Coordinate, Error};
 use crate::host::{Decisions, Host, Nobody, Start, Status, Stop, StopReason, SystemClock, Watch};
@@ -333,21 +333,11 @@ impl Clockwork {
         }
     }
 
-    /// Deletes what old runs have left, once a day. The day is claimed when that is done: one that failed
-    /// is tried again, and two processes that begin at once find the less to delete.
+    /// Deletes what old runs have left, once a day, if the configuration says so.
     async fn prune(&self, bundle: &Bundle, now: Timestamp) -> Result<(), AppError> {
         let Some(days) = bundle.workspace.config.state.keep_runs_days else { return Ok(()) };
-        let (owner, name) = (self.owner.clone(), format!("prune@{}", now.strftime("%Y-%m-%d")));
-        let before = upkeep::days_ago(days, now);
-        let pruned = self.shared(move |shared| {
-            if shared.claimed(&name)?.is_some() {
-                return Ok(Pruned::default());
-            }
-            let pruned = shared.prune(before, &upkeep::note(now))?;
-            shared.claim(&name, &owner, now)?;
-            Ok(pruned)
-        });
-        let pruned = pruned.await?;
+        let owner = self.owner.clone();
+        let pruned = self.shared(move |shared| daily::prune(shared, days, &owner, now)).await?;
         if pruned != Pruned::default() {
             tracing::info!(runs = pruned.runs, entries = pruned.entries, "old runs were deleted");
         }

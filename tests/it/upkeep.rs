@@ -6,7 +6,7 @@ use std::io::{Cursor, Read as _, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use planwright::journal::{Journal, Note, NoteKind};
+use planwright::journal::{Journal, NewRun, Note, NoteKind, RunId, RunStatus};
 use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
@@ -261,4 +261,36 @@ fn old_runs_are_pruned_and_those_of_late_stay() {
     place.run(&["runs", "show", &written]).code(0);
     place.run(&["audit", "verify"]).code(0);
     place.run(&["undo", "last", "--yes", "--force"]).code(0);
+}
+
+/// The journal of a server has runs of long ago: the first that it does is to delete them.
+#[test]
+fn a_server_deletes_old_runs_by_itself() {
+    let planner = Planner::demo();
+    let place = place(&planner);
+    let kept = add(&place, "Of today")["run_id"].as_str().unwrap().to_owned();
+    let old = "0199f3c2-7a51-7cc3-98b1-4f0c3a5d2e11";
+    {
+        let journal = Journal::open(&place.state().join("journal.db")).unwrap();
+        let own = journal.run(&kept).unwrap();
+        let at = "2020-02-01T12:00:00Z".parse().unwrap();
+        let run = NewRun { id: RunId::parse(old).unwrap(), at, ..own.start };
+        journal.begin(&run).unwrap();
+        journal.finish(&run.id, at, RunStatus::NoChanges, &json!({})).unwrap();
+    }
+    let ana = token(&place, "ana", "viewer");
+    let path = |id: &str| format!("/api/v1/runs/{id}");
+    {
+        let server = Server::start(&place);
+        server.get(&ana, &path(old)).is(200);
+    }
+    place.file("planwright.toml", &format!("{OPEN}[state]\nkeep_runs_days = 30\n"));
+    let server = Server::start(&place);
+    while server.get(&ana, &path(old)).status != 404 {}
+    server.get(&ana, &path(&kept)).is(200);
+    drop(server);
+    place.run(&["audit", "verify"]).code(0);
+    let audit = place.run(&["audit", "export"]).code(0).stdout;
+    let is_it = |line: &str| line.contains("\"kind\":\"pruned\"") && line.contains(old);
+    assert_eq!(audit.lines().filter(|line| is_it(line)).count(), 1);
 }
