@@ -69,6 +69,21 @@ impl Service {
             Self::Graph { base, .. } => base.to_string(),
         }
     }
+
+    /// Returns the sign-in name of whoever is signed in, as far as it is known without asking anybody.
+    pub(crate) fn known_name(&self) -> Option<String> {
+        let name = match self {
+            Self::Embedded { user, .. } => user.clone(),
+            Self::Graph { sign_in: SignIn::Token(token), .. } => {
+                match token.reveal().strip_prefix(USER_TOKEN) {
+                    Some(user) => user.to_owned(),
+                    None => auth::account_of(token).upn,
+                }
+            }
+            Self::Graph { sign_in: SignIn::Profile(profile), .. } => profile.account.upn.clone(),
+        };
+        Some(name).filter(|name| !name.trim().is_empty())
+    }
 }
 
 const EMBEDDED: &str = "embedded";

@@ -211,3 +211,25 @@ fn who_asked_at_a_server_and_who_made_tokens_is_on_record() {
         assert_eq!(detail["user"]["upn"], "mei@bos.example");
     }
 }
+
+/// At the command line, the service is not asked who it is, so that this works when that does not.
+#[test]
+fn who_paused_an_agent_at_the_command_line_is_on_record() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[agents.rook]\n");
+    planner.requests();
+    let mei = [("PLANWRIGHT_TOKEN", "emulator:mei@bos.example")];
+    place.run_with(&["agent", "pause", "rook", "--reason", "a look"], "", &mei).code(0);
+    place.run_with(&["agent", "resume", "rook"], "", &mei).code(0);
+    // A token that says nothing of whom it is for.
+    let opaque = [("PLANWRIGHT_TOKEN", "opaque")];
+    place.run_with(&["agent", "pause", "--all"], "", &opaque).code(0);
+    assert_eq!(planner.requests(), Vec::<String>::new());
+    let by = |kind: &str| -> Vec<String> {
+        let name = |record: &Value| record["by"]["name"].as_str().unwrap().to_owned();
+        records(&place, kind).iter().map(name).collect()
+    };
+    assert_eq!(by("paused"), ["mei@bos.example", "planwright"]);
+    assert_eq!(by("unpaused"), ["mei@bos.example"]);
+}

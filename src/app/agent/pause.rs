@@ -45,9 +45,18 @@ impl App {
             return Err(AppError::usage(message));
         }
         let reason = reason.map(str::to_owned);
-        let note = note(NoteKind::Paused, agent, (by, reason.as_deref()), now);
+        let by = self.name_of(by);
+        let note = note(NoteKind::Paused, agent, (&by, reason.as_deref()), now);
         let paused = Paused { agent: agent.map(str::to_owned), at: now, reason };
         self.state_folder()?.open()?.pause(&paused, &note).map_err(|error| failed(&error))
+    }
+
+    /// Returns the name under which a switch is recorded. It must work when the service does not, so at the
+    /// command line the service is not asked who is signed in: it is whoever is known to be, and nobody is
+    /// kept from it, as whoever can write the state folder can do this.
+    fn name_of(&self, by: Option<&str>) -> String {
+        let known = || self.settings.service().ok().and_then(|service| service.known_name());
+        by.map(str::to_owned).or_else(known).unwrap_or_else(|| "planwright".to_owned())
     }
 
     /// Lifts the pause of an agent, or with `None` that of all. Returns false if there was none.
@@ -60,17 +69,16 @@ impl App {
         by: Option<&str>,
         now: Timestamp,
     ) -> Result<bool, AppError> {
-        let note = note(NoteKind::Unpaused, agent, (by, None), now);
+        let note = note(NoteKind::Unpaused, agent, (&self.name_of(by), None), now);
         self.state_folder()?.open()?.unpause(agent, &note).map_err(|error| failed(&error))
     }
 }
 
-/// Makes the record of a switch. It must work when the service does not, so at the command line nobody is
-/// asked who is signed in: whoever can write the state folder can do this.
+/// Makes the record of a switch.
 fn note(
     kind: NoteKind,
     agent: Option<&str>,
-    (by, reason): (Option<&str>, Option<&str>),
+    (by, reason): (&str, Option<&str>),
     now: Timestamp,
 ) -> Note {
     Note {
@@ -78,7 +86,7 @@ fn note(
         at: now,
         run: None,
         actor: None,
-        name: by.unwrap_or("planwright").to_owned(),
+        name: by.to_owned(),
         detail: json!({ "agent": agent, "all": agent.is_none(), "reason": reason }),
     }
 }
