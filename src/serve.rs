@@ -15,6 +15,7 @@ mod models;
 mod news;
 mod openapi;
 mod page;
+mod refusals;
 mod routes;
 mod running;
 mod server;

@@ -182,24 +182,44 @@ pub(crate) fn is_refusal(failure: &Failure) -> bool {
 pub(crate) fn note_refusal(
     state: &StateFolder,
     agent: &str,
-    (what, failure, left_out): (&str, &Failure, u64),
+    refused: (&str, &Failure, u64),
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let short = |text: &str| shortened(&visible(text), MAX_MESSAGE);
-    let note = Note {
-        kind: NoteKind::TurnedAway,
-        at: now,
-        run: None,
-        actor: None,
-        name: short(agent),
-        detail: json!({
-            "agent": short(agent),
-            "tool": short(what),
-            "code": failure.code,
-            "message": short(&failure.message),
-            "left_out_before": left_out,
-        }),
-    };
+    let note = refusal(Refused::Agent(agent), refused, now);
     let noted = state.open()?.note(&note);
     noted.map_err(|error| Failure::from_error(error.code(), &error, error.hint()).into())
+}
+
+/// The one who was refused something.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Refused<'a> {
+    /// An agent, by its name.
+    Agent(&'a str),
+    /// A person, by the name of their token.
+    Person(&'a str),
+}
+
+/// Makes the record of a refusal: what was asked for, why it was refused, and how many others were left out
+/// of the record since the one before.
+pub(crate) fn refusal(
+    who: Refused<'_>,
+    (what, failure, left_out): (&str, &Failure, u64),
+    now: Timestamp,
+) -> Note {
+    let short = |text: &str| shortened(&visible(text), MAX_MESSAGE);
+    let (name, agent, token) = match who {
+        Refused::Agent(name) => (name, Some(short(name)), None),
+        Refused::Person(name) => (name, None, Some(short(name))),
+    };
+    let mut detail = json!({
+        "agent": agent,
+        "tool": short(what),
+        "code": failure.code,
+        "message": short(&failure.message),
+        "left_out_before": left_out,
+    });
+    if let Some(token) = token {
+        detail["token"] = token.into();
+    }
+    Note { kind: NoteKind::TurnedAway, at: now, run: None, actor: None, name: short(name), detail }
 }

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::app::error::AppError;
 
-/// Returns the token in the value of an `Authorization` header. The name of the scheme is told in any case
-/// (RFC 9110, section 11.1).
+/// Returns the token in the value of an `Authorization` header. The name of the scheme is told in any case,
+/// as RFC 9110 has it.
 pub(crate) fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim_matches(' '))

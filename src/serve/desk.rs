@@ -25,6 +25,7 @@ use crate::script::{Bundle, Config};
 use crate::serve::access::Access;
 use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
+use crate::serve::refusals::Refusals;
 use crate::serve::running::Running;
 use crate::serve::unpoisoned::unpoisoned;
 
@@ -54,6 +55,7 @@ pub(crate) struct Desk {
     pub(crate) metrics: Metrics,
     pub(crate) news: News,
     pub(crate) running: Running,
+    pub(crate) refusals: Refusals,
     /// The OpenAPI document.
     pub(crate) document: String,
     me: OnceLock<User>,
@@ -95,6 +97,7 @@ impl Desk {
             metrics,
             news: News::new(),
             running: Running::default(),
+            refusals: Refusals::default(),
             document,
             me: OnceLock::new(),
             reach: Mutex::default(),

@@ -61,6 +61,15 @@ pub(crate) struct Route {
 pub(crate) const DEED: &str = "this";
 
 impl Route {
+    /// Returns its method and path, for records.
+    pub(crate) fn called(&self) -> String {
+        let verb = match self.verb {
+            Verb::Get => "GET",
+            Verb::Post => "POST",
+        };
+        format!("{verb} {}", self.path)
+    }
+
     /// Returns what whoever asks it does, as a refusal names it.
     pub(crate) fn deed(&self) -> &'static str {
         match self.path.trim_start_matches("/api/v1") {

@@ -28,7 +28,7 @@ use crate::serve::models::Models;
 use crate::serve::openapi::{self, Described};
 use crate::serve::page::layout;
 use crate::serve::routes::{Act, For, ROUTES, Route, Verb};
-use crate::serve::running;
+use crate::serve::{refusals, running};
 
 /// The most bytes of a body, and the longest time it may take to arrive.
 const MAX_BODY: usize = 1 << 20;
@@ -164,7 +164,10 @@ async fn answer(
         _ => None,
     };
     let mut response = match admitted(&desk, route, &caller) {
-        Err(error) => refused(route, who.as_ref(), &error),
+        Err(error) => {
+            refusals::record(&desk, &caller, &route.called(), &error).await;
+            refused(route, who.as_ref(), &error)
+        }
         Ok(()) => match call_of(route, who.clone(), path, request).await {
             Err((status, error)) => shown(route, who.as_ref(), status, &error),
             Ok(call) => match carried_out(&desk, route, call).await {
@@ -336,26 +339,27 @@ async fn waited(desk: &Arc<Desk>, reply: Reply) -> Reply {
 
 /// Lets an agent in to its own server for models.
 async fn for_agent(desk: &Arc<Desk>, models: &Arc<Models>, mut request: Request) -> Response {
-    let mut response =
-        match desk.access.caller(request.headers()) {
-            Caller::Agent(name) => match models.of(desk, &name).await {
-                Ok(router) => {
-                    // The token has done its work, and goes no further.
-                    request.headers_mut().remove(axum::http::header::AUTHORIZATION);
-                    into(router, request).await
-                }
-                Err(error) => refusal(&error),
-            },
-            Caller::Person(who) => {
-                let message = format!("{} is no agent", who.name);
-                refusal(&AppError::new("not_permitted", message).hint(
-                    "`planwright serve token create --agent NAME` makes the token of an agent",
-                ))
+    let caller = desk.access.caller(request.headers());
+    let mut response = match caller {
+        Caller::Agent(name) => match models.of(desk, &name).await {
+            Ok(router) => {
+                // The token has done its work, and goes no further.
+                request.headers_mut().remove(axum::http::header::AUTHORIZATION);
+                into(router, request).await
             }
-            Caller::Nobody => {
-                refusal(&AppError::new("unauthorized", "the bearer token of an agent is missing"))
-            }
-        };
+            Err(error) => refusal(&error),
+        },
+        Caller::Person(ref who) => {
+            let message = format!("{} is no agent", who.name);
+            let error = AppError::new("not_permitted", message)
+                .hint("`planwright serve token create --agent NAME` makes the token of an agent");
+            refusals::record(desk, &caller, "/mcp", &error).await;
+            refusal(&error)
+        }
+        Caller::Nobody => {
+            refusal(&AppError::new("unauthorized", "the bearer token of an agent is missing"))
+        }
+    };
     response.extensions_mut().insert(Matched("/mcp"));
     response
 }

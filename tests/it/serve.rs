@@ -424,7 +424,15 @@ fn nobody_and_no_viewer_changes_anything_on_any_route() {
     let agent = place.run(&["serve", "token", "create", "--agent", "rook", "--json"]);
     let agent = format!("Bearer {}", agent.code(0).json()["token"].as_str().unwrap());
     let server = Server::start(&place);
-    let before = place.run(&["audit", "show", "--json"]).stdout;
+    // All but what was refused to whom.
+    let written = || {
+        let all = place.run(&["audit", "export"]).code(0).stdout;
+        let records = all.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let (refused, others): (Vec<Value>, Vec<Value>) =
+            records.partition(|record| record["kind"] == "turned_away");
+        (refused, others.len())
+    };
+    let before = written().1;
     let document = server.ask("GET", "/openapi.json", &[], "").is(200).json();
     let mut n = 0;
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -463,7 +471,24 @@ fn nobody_and_no_viewer_changes_anything_on_any_route() {
         let answer = server.ask("POST", path, &form, "reason=x").is(303);
         assert_eq!(answer.head("location"), "/login");
     }
-    assert_eq!(place.run(&["audit", "show", "--json"]).stdout, before);
+    let (refused, after) = written();
+    assert_eq!(after, before);
+    // Each route once for each token, however often it was asked; of strangers, nothing.
+    let of = |name: &str, route: &str| {
+        let is =
+            |record: &&Value| record["by"]["name"] == name && record["detail"]["tool"] == route;
+        refused.iter().filter(is).count()
+    };
+    for route in ["POST /api/v1/runs", "POST /api/v1/pending/{id}/approve"] {
+        assert_eq!((of("vic", route), of("rook", route)), (1, 1), "{route}: {refused:?}");
+    }
+    assert_eq!((of("vic", "GET /api/v1/runs"), of("rook", "GET /api/v1/runs")), (0, 1));
+    for record in &refused {
+        let detail = &record["detail"];
+        let (is_agent, is_person) = (detail["agent"] == "rook", detail["token"] == "vic");
+        assert!(is_agent != is_person && detail["code"] == "not_permitted", "{record}");
+    }
+    place.run(&["audit", "verify"]).code(0);
     assert!(planner.writes().is_empty());
     // A token that is taken away opens nothing, a second later.
     server.get(&viewer, "/api/v1/runs").is(200);
