@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::app::agent::known_agent;
 use crate::app::error::AppError;
 use crate::change::Saved;
-use crate::host::{Failure, Finished, Start, Status};
+use crate::host::{Failure, Finished, Report, Start, Status};
 use crate::journal::kept::{KeptSet, KeptState, KeptStep};
 use crate::journal::{Error, Journal, Note, NoteKind, Purpose, RunId};
 use crate::model::User;
@@ -141,6 +141,9 @@ impl App {
         let report = &mut finished.report;
         let id = set.run.as_str();
         let settled = self.kept_set(id, None, now)?;
+        if report.status == Status::Conflict && settled.state != KeptState::Applied {
+            tell_way_out(report, id);
+        }
         if settled.state == KeptState::Approved
             && !matches!(report.status, Status::Applied | Status::Partial | Status::NoChanges)
             && !report.unfinished
@@ -208,6 +211,28 @@ impl App {
             dry_run: false,
         })
     }
+}
+
+/// Tells whoever has approved a set in conflict what helps. It waits again, but what it was decided on stays
+/// what it was: a list that has changed does so as soon as anything on the plan does, and then every other
+/// approval ends as this one.
+fn tell_way_out(report: &mut Report, id: &str) {
+    let again = match report.skill.as_str() {
+        // A script of standard input or of a request has no name.
+        "" | "-" | "script" => "run it again".to_owned(),
+        skill => format!("run `{skill}` again"),
+    };
+    let hint = format!(
+        "approved again, it meets the same: {again}, which starts from what is there now; \
+         once that is written, an equal set that waits is replaced, and \
+         `planwright reject {id} --reason TEXT` ends this one at once"
+    );
+    report.error.get_or_insert_with(|| Failure {
+        code: "conflict".into(),
+        message: "what the set rests on has changed since it was drafted".into(),
+        hint: Some(hint),
+        ..Failure::default()
+    });
 }
 
 /// Fails unless a set waits for a person.

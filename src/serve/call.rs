@@ -133,7 +133,7 @@ pub(crate) enum Reply {
     Status(StatusCode, &'static str, String),
 }
 
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 pub(crate) const HTML: &str = "text/html; charset=utf-8";
 
 fn of_type(status: StatusCode, kind: &'static str, text: String) -> Response {

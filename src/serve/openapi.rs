@@ -167,6 +167,20 @@ fn operation(route: &Described) -> Value {
         } });
         responses.insert("503".to_owned(), full);
     }
+    if route.path == "/api/v1/pending/{id}/approve" {
+        // The same error as everywhere, beside the report of what was tried.
+        let schema = json!({
+            "allOf": [{ "$ref": "#/components/schemas/Failure" }],
+            "properties": { "run_id": { "type": "string" }, "status": {
+                "enum": ["held", "conflict", "denied", "partial", "failed"],
+            } },
+        });
+        let ended = |what: &str| json!({ "description": what, "content": { "application/json": { "schema": schema } } });
+        let again = "It does not wait; or it is held again, in conflict, or was not all written";
+        responses.insert("403".to_owned(), ended("Not permitted; or a policy refuses it by now"));
+        responses.insert("409".to_owned(), ended(again));
+        responses.insert("502".to_owned(), ended("The service failed, perhaps halfway"));
+    }
     responses.insert("default".to_owned(), refusal);
     let mut shown = json!({
         "summary": route.summary,

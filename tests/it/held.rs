@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use serde_json::{Value, json};
 
 use crate::mcp::{Client, code, text};
+use crate::serve::{Server, token};
 use crate::support::{Place, Planner, is_write};
 
 const MEIS: &str = "Translate the brochure for Besançon";
@@ -387,4 +388,114 @@ fn what_is_held_for_a_new_reason_is_asked_about_again() {
     place.run(&["approve", id, "--digest", now["digest"].as_str().unwrap()]).code(0);
     let tasks = planner.get(&format!("/planner/plans/{}/tasks", planner.plan_id()));
     assert_eq!(rows(&tasks), 13);
+}
+
+/// Makes a task that nobody has thought of.
+fn add(planner: &Planner, title: &str) {
+    let body = json!({ "planId": planner.plan_id(), "title": title });
+    planner.create("mei@bos.example", "/planner/tasks", &body);
+}
+
+fn on_a_list(priority: &str) -> String {
+    format!(
+        "for t in plan(`BOS Operations`).tasks.filter(|t| t.title == `{OURS}`) {{
+            t.update(#{{ priority: \"{priority}\" }});
+        }}"
+    )
+}
+
+/// A list that was read has changed as soon as anything on the plan has.
+#[test]
+fn a_set_that_rests_on_a_list_that_has_changed_says_what_helps() {
+    let planner = Planner::demo();
+    let place = place(&planner, ASK);
+    let script = on_a_list("urgent");
+    let held = place.script(&script, &["--json"]).code(7).json();
+    let id = held["pending"].as_str().unwrap();
+    add(&planner, "Another");
+    let way_out = format!("`planwright reject {id} --reason TEXT`");
+    for _ in 0..2 {
+        let approved = place.run(&["approve", id, "--json"]).code(4).json();
+        let hint = approved["error"]["hint"].as_str().unwrap();
+        assert!(hint.contains("again, which starts from") && hint.contains(&way_out), "{hint}");
+    }
+    let told = place.run(&["approve", id]).code(4);
+    let told = format!("{}{}", told.stdout, told.stderr);
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("starts from what is there now") && told.contains(&way_out), "{told}");
+    assert_eq!(state(&place, id)["state"], "pending");
+    // What it says is so.
+    place.script(&script, &["--yes"]).code(0);
+    assert_eq!(state(&place, id)["state"], "failed");
+    assert_eq!(planner.task(OURS)["priority"], 1);
+}
+
+#[test]
+fn an_approval_over_the_api_of_which_not_all_was_written_is_an_error() {
+    let planner = Planner::demo();
+    let place = place(&planner, ASK);
+    let ana = token(&place, "ana", "admin");
+    let server = Server::start(&place);
+    let hold = |script: &str| {
+        let held = place.script(script, &["--json"]).code(7).json();
+        held["pending"].as_str().unwrap().to_owned()
+    };
+    let approve = |server: &Server, id: &str, status: u16| {
+        let path = format!("/api/v1/pending/{id}/approve");
+        let answer = server.post(&ana, &path, &json!({})).is(status).json();
+        if status != 200 {
+            let error = &answer["error"];
+            assert!(error["message"].is_string() && error["hint"].is_string(), "{answer}");
+        }
+        (answer["status"].clone(), answer["error"]["code"].clone())
+    };
+    let told = |status: &str, code: &str| (json!(status), json!(code));
+    let create = |title: &str, n: usize| {
+        format!(
+            "for n in 0..{n} {{
+                plan(`BOS Operations`).bucket(`Inbox`).create_task(#{{ title: `{title} ${{n}}` }});
+            }}"
+        )
+    };
+    let refuse = |nth: Option<u64>| {
+        let (method, path) = ("POST", "/planner/tasks");
+        let rule = json!({
+            "method": method, "path": path, "nth": nth, "action": { "status": 403 },
+        });
+        planner.faults(&json!([rule]));
+    };
+
+    let id = hold(&on_a_list("urgent"));
+    add(&planner, "Another");
+    assert_eq!(approve(&server, &id, 409), told("conflict", "conflict"));
+    assert_eq!(state(&place, &id)["state"], "pending");
+
+    let id = hold(&create("Alone", 1));
+    refuse(None);
+    assert_eq!(approve(&server, &id, 502).0, json!("failed"));
+    planner.faults(&json!([]));
+    assert_eq!(approve(&server, &id, 200).0, json!("applied"));
+    let id = hold(&create("Both", 2));
+    refuse(Some(2));
+    assert_eq!(approve(&server, &id, 502).0, json!("partial"));
+    planner.faults(&json!([]));
+    // What was decided is decided.
+    assert_eq!(approve(&server, &id, 409).1, json!("not_pending"));
+
+    // Held for a reason that nobody has seen.
+    let id = hold(&create("Seen", 1));
+    drop(server);
+    let other = "fn review(changes, run) { hold(\"a new reason\"); }";
+    place.file("scripts/policies/ask.rhai", other);
+    let server = Server::start(&place);
+    assert_eq!(approve(&server, &id, 409), told("held", "held"));
+    assert_eq!(state(&place, &id)["state"], "pending");
+    place.file("scripts/policies/ask.rhai", "fn review(changes, run) { deny(\"never\"); }");
+    let before = state(&place, &id);
+    drop(server);
+    let server = Server::start(&place);
+    let path = format!("/api/v1/pending/{id}/approve");
+    let seen = json!({ "digest": before["digest"] });
+    let denied = server.post(&ana, &path, &seen).is(403).json();
+    assert_eq!((&denied["status"], &denied["error"]["code"]), (&json!("denied"), &json!("denied")));
 }

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::app::bounded::report_text;
 use crate::app::error::AppError;
 use crate::app::pending::approve::{Approvable, reason_of};
 use crate::app::pending::{check_waits, failed};
 use crate::app::shown::pending::{listed, saved};
-use crate::host::{Nobody, SystemClock, Watch, preview_of};
+use crate::host::{Failure, Nobody, SystemClock, Watch, preview_of};
 use crate::journal::RunId;
 use crate::model::{Clock as _, User};
 use crate::serve::api::proposals;
-use crate::serve::call::{Call, Reply};
+use crate::serve::call::{Call, JSON, Reply, status_of};
 use crate::serve::desk::Work;
 
 /// Returns the one who decides, for records: the person who came in, under the sign-in of the server.
@@ -66,7 +68,55 @@ pub(crate) fn approve(work: &Work, call: &Call) -> Result<Reply, AppError> {
     let mut arguments = call.arguments();
     let (digest, note) = (arguments.text("digest")?, arguments.text("note")?);
     arguments.end()?;
-    approve_set(work, call, digest.as_deref(), note.as_deref()).map(Reply::Data)
+    approve_set(work, call, digest.as_deref(), note.as_deref()).map(of_report)
+}
+
+/// Returns the answer that tells what came of an approval. A set of which not all was written is an error
+/// like any other, beside the report.
+fn of_report(mut report: Value) -> Reply {
+    let id = report["run_id"].as_str().unwrap_or_default().to_owned();
+    let looked_at = format!("`GET /api/v1/runs/{id}` has all of it");
+    let (status, code, message, hint) = match report["status"].as_str() {
+        Some("held") => {
+            let set = report["pending"].as_str().unwrap_or_default();
+            let message = "it is another set by now, or held for another reason: it waits again";
+            let hint =
+                format!("look at it with `GET /api/v1/pending/{set}`, and approve its digest");
+            (StatusCode::CONFLICT, "held", message, hint)
+        }
+        Some("conflict") => {
+            let message = "somebody else has changed the same, and nothing was written";
+            (StatusCode::CONFLICT, "conflict", message, looked_at)
+        }
+        Some("denied") => {
+            (StatusCode::FORBIDDEN, "denied", "a rule or policy refuses it by now", looked_at)
+        }
+        Some("partial") => {
+            (StatusCode::BAD_GATEWAY, "partial", "some of it was written, and some not", looked_at)
+        }
+        Some("failed") => {
+            (StatusCode::BAD_GATEWAY, "service", "it failed, and nothing was written", looked_at)
+        }
+        // All was written, or it waits for whoever drafted it.
+        _ => return Reply::Data(report),
+    };
+    let told: Result<Failure, _> = serde_json::from_value(report["error"].clone());
+    let status = match &told {
+        // What the server lacks is told as everywhere.
+        Ok(failure) if status_of(failure).is_server_error() => status_of(failure),
+        // An entity that is gone, or an agent that is paused.
+        Ok(failure)
+            if status.is_server_error()
+                && matches!(status_of(failure), StatusCode::CONFLICT | StatusCode::NOT_FOUND) =>
+        {
+            StatusCode::CONFLICT
+        }
+        _ => status,
+    };
+    if told.is_err() {
+        report["error"] = json!({ "code": code, "message": message, "hint": hint });
+    }
+    Reply::Status(status, JSON, report_text(&report))
 }
 
 /// Approves a set, and applies it if it was drafted under the sign-in of this server; returns the report,
