@@ -11,7 +11,7 @@ use crate::host::SystemClock;
 use crate::model::Clock as _;
 use crate::serve::access::Caller;
 use crate::serve::desk::Desk;
-use crate::serve::lock::unpoisoned;
+use crate::serve::unpoisoned::unpoisoned;
 
 /// The time in which one of each kind is recorded, so that a flood of them does not fill the disk.
 const STRETCH: Duration = Duration::from_secs(60);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::app::error::AppError;
-use crate::app::token::kept::KeptToken;
+use crate::app::token::serve_tokens::KeptToken;
 
 /// The time for which the list is used before it is read again, so that a token that is taken away opens
 /// nothing a second later.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::app::bounded::report_text;
 use crate::app::error::AppError;
 use crate::app::pending::approve::{Approvable, reason_of};
 use crate::app::pending::{check_waits, failed};
+use crate::app::report_size::report_text;
 use crate::app::shown::pending::{listed, saved};
 use crate::host::{Failure, Nobody, SystemClock, Watch, preview_of};
 use crate::journal::RunId;
