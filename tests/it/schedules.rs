@@ -197,6 +197,8 @@ fn a_mistake_is_told_wherever_somebody_looks() {
     place.run(&["schedule", "run", "nightly"]).code(1).says(&warned);
     place.file("planwright.toml", "[schedules.nightly]\nskill = \"add\"\ncron = \"0 2 * *\"\n");
     place.run(&["schedule", "list"]).code(1).says(&["it has 4 fields"]);
+    place.file("planwright.toml", "[schedules.nightly]\nskill = \"add\"\ncron = \"0 25 * * *\"\n");
+    place.run(&["schedule", "list"]).code(1).says(&["the hour 25 is not 0 to 23", "toml:3:"]);
 }
 
 /// Kills the process that keeps everything running, wherever it is.

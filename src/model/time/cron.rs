@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
@@ -100,12 +101,7 @@ impl Cron {
         }
         let parser =
             CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let times = parser.parse(text).map_err(|error| {
-            let said = error.to_string();
-            // The library names the kind of its error first.
-            let said = said.split_once(": ").map_or(said.as_str(), |(_, what)| what);
-            bad(said.trim_end_matches(['.', ' ']).to_owned())
-        })?;
+        let times = parser.parse(text).map_err(|error| bad(why(&parser, text, &error)))?;
         let cron = Self { text: text.trim().to_owned(), times: Box::new(times) };
         if cron.following(DateTime::constant(2000, 1, 1, 0, 0, 0, 0)).is_none() {
             return Err(bad("there is no such day".to_owned()));
@@ -191,6 +187,48 @@ impl Cron {
     }
 }
 
+/// The fields of a pattern in their order: the name of one, and its least and greatest number.
+const FIELDS: [(&str, u8, u8); 5] = [
+    ("minute", 0, 59),
+    ("hour", 0, 23),
+    ("day of the month", 1, 31),
+    ("month", 1, 12),
+    ("day of the week", 0, 7),
+];
+
+/// Returns why a pattern is refused. The library does not say which field it means, so each is tried
+/// alone.
+fn why(parser: &CronParser, text: &str, error: &CronError) -> String {
+    let fields = FIELDS.iter().zip(text.split_whitespace()).enumerate();
+    let wrong = fields.into_iter().find_map(|(n, (field, given))| {
+        let mut alone = ["*"; FIELDS.len()];
+        *alone.get_mut(n)? = given;
+        let error = parser.parse(&alone.join(" ")).err()?;
+        Some((field, given, error))
+    });
+    let Some(((name, least, greatest), given, error)) = wrong else { return said(error) };
+    match error {
+        CronError::ComponentError(what) if what.contains("out of bounds") => {
+            if given.bytes().all(|byte| byte.is_ascii_digit()) {
+                format!("the {name} {given} is not {least} to {greatest}")
+            } else {
+                format!("the {name} `{given}` is not within {least} to {greatest}")
+            }
+        }
+        CronError::IllegalCharacters(_) => {
+            format!("the {name} `{given}` has characters that no {name} has")
+        }
+        other => format!("the {name} `{given}`: {}", said(&other)),
+    }
+}
+
+/// Returns what the library says, without the kind of its error in front.
+fn said(error: &CronError) -> String {
+    let said = error.to_string();
+    let said = said.split_once(": ").map_or(said.as_str(), |(_, what)| what);
+    said.trim_end_matches(['.', ' ']).to_owned()
+}
+
 /// Places a time of the wall: right after the gap if it is skipped, and at its first if it comes twice.
 fn placed(zone: &TimeZone, wall: DateTime) -> Option<Timestamp> {
     match zone.to_ambiguous_timestamp(wall).offset() {
@@ -256,7 +294,19 @@ mod tests {
         let why = |text: &str| Cron::parse(text).unwrap_err().to_string();
         assert!(why("0 9 * *").contains("it has 4 fields"), "{}", why("0 9 * *"));
         assert!(why("* * * * * *").contains("it has 6 fields"));
-        assert!(why("61 * * * *").contains("out of bounds"), "{}", why("61 * * * *"));
+        for (text, says) in [
+            ("61 * * * *", "the minute 61 is not 0 to 59;"),
+            ("0 25 * * *", "the hour 25 is not 0 to 23;"),
+            ("0 0 32 * *", "the day of the month 32 is not 1 to 31;"),
+            ("0 0 * 13 *", "the month 13 is not 1 to 12;"),
+            ("0 0 * * 8", "the day of the week 8 is not 0 to 7;"),
+            ("0 9-25 * * *", "the hour `9-25` is not within 0 to 23;"),
+            ("0 9,25 * * *", "the hour `9,25` is not within 0 to 23;"),
+            ("*/0 9 * * *", "the minute `*/0`: "),
+            ("0 9 * * XYZ", "the day of the week `XYZ` "),
+        ] {
+            assert!(why(text).contains(says), "{}", why(text));
+        }
         assert!(why("0 0 30 2 *").contains("there is no such day"));
         assert!(why(&"1,".repeat(80)).contains("longer than 100"));
         assert!(why("0 9 * * XYZ").contains('X') && Cron::parse("").is_err());
