@@ -2,6 +2,7 @@
 
 use rhai::{Dynamic, EvalAltResult, Position};
 
+use crate::host::failure::Place;
 use crate::host::{Failure, StopReason};
 use crate::script::budget::{ARRAY_LIMIT, MAP_LIMIT, STRING_LIMIT};
 use crate::script::catalog::plain;
@@ -70,9 +71,27 @@ pub(crate) fn explain(
         message: message.chars().take(MAX_TEXT).collect(),
         hint,
         // What a skill says when it gives up is for people; where it says so is not.
-        at: if code == "fail" { None } else { locate(&place.0, place.1, sources) },
+        at: if code == "fail" { None } else { locate_error(inner, &place.0, place.1, sources) },
         trace: if code == "fail" { Vec::new() } else { frames },
         ..Failure::default()
+    }
+}
+
+/// Returns the place of an error. The engine misses a `;` where the next statement begins; it belongs
+/// where the one before ends.
+fn locate_error(
+    error: &EvalAltResult,
+    file: &str,
+    at: Position,
+    sources: &Sources,
+) -> Option<Place> {
+    let place = locate(file, at, sources)?;
+    match error {
+        EvalAltResult::ErrorParsing(kind, _) => {
+            let text = sources.get(file).map_or("", String::as_str);
+            Some(syntax_errors::place_of_missing(kind, text, &place).unwrap_or(place))
+        }
+        _ => Some(place),
     }
 }
 

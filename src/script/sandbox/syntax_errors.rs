@@ -3,6 +3,7 @@
 
 use rhai::{LexError, ParseErrorType, Position};
 
+use crate::host::failure::Place;
 use crate::host::similar::similar;
 use crate::script::catalog::{Form, catalog, plain};
 use crate::script::sandbox::habits::of_name;
@@ -170,6 +171,38 @@ pub(crate) fn hint(kind: &ParseErrorType, text: &str, at: Position) -> Option<St
     Some(hint.to_owned())
 }
 
+/// Returns the end of the statement before a place where the engine misses a `;`, if that is on an
+/// earlier line.
+pub(crate) fn place_of_missing(kind: &ParseErrorType, text: &str, place: &Place) -> Option<Place> {
+    if !matches!(kind, ParseErrorType::MissingToken(token, _) if token == ";") {
+        return None;
+    }
+    let missed = offset(text, place.line, place.column);
+    let is_code = |token: &Token| !matches!(token.piece, Piece::Comment(_));
+    let before = tokens(text).into_iter().filter(is_code).take_while(|token| token.end <= missed);
+    let end = before.last()?.end;
+    let up_to = text.get(..end)?;
+    let start = up_to.rfind('\n').map_or(0, |at| at + 1);
+    let line = up_to.matches('\n').count() + 1;
+    let source = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    (line < place.line).then(|| Place {
+        file: place.file.clone(),
+        line,
+        column: text.get(start..end).map_or(0, |line| line.chars().count()) + 1,
+        source: source.chars().take(300).collect(),
+    })
+}
+
+/// Returns where a line and column, both from 1, are in a text, in bytes.
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let start = match line {
+        0 | 1 => 0,
+        _ => text.match_indices('\n').nth(line - 2).map_or(text.len(), |(at, _)| at + 1),
+    };
+    let rest = text.get(start..).unwrap_or_default();
+    rest.char_indices().nth(column.saturating_sub(1)).map_or(text.len(), |(at, _)| start + at)
+}
+
 /// The tokens of a text without its comments, and where one of them is.
 struct Around<'a> {
     text: &'a str,
@@ -183,14 +216,7 @@ impl<'a> Around<'a> {
             .into_iter()
             .filter(|token| !matches!(token.piece, Piece::Comment(_)))
             .collect();
-        let line = at.line().unwrap_or(1);
-        let start = match line {
-            0 | 1 => 0,
-            _ => text.match_indices('\n').nth(line - 2).map_or(text.len(), |(at, _)| at + 1),
-        };
-        let rest = text.get(start..).unwrap_or_default();
-        let column = at.position().unwrap_or(1).saturating_sub(1);
-        let at = rest.char_indices().nth(column).map_or(text.len(), |(at, _)| start + at);
+        let at = offset(text, at.line().unwrap_or(1), at.position().unwrap_or(1));
         let here = all.iter().position(|token| token.start <= at && at < token.end);
         Self { text, all, here }
     }
