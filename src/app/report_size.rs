@@ -59,8 +59,10 @@ pub(crate) fn short_failure(failure: &Failure) -> Failure {
     short.trace.truncate(20);
     // Twenty, and a line that counts the rest.
     short.trace.iter_mut().for_each(|line| *line = shortened(line, MAX_SAID));
-    short.causes.truncate(21);
-    short.causes.iter_mut().for_each(|cause| *cause = shortened(cause, MAX_SAID));
+    for lines in [&mut short.causes, &mut short.problems] {
+        lines.truncate(21);
+        lines.iter_mut().for_each(|line| *line = shortened(line, MAX_SAID));
+    }
     short
 }
 

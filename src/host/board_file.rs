@@ -482,7 +482,7 @@ impl<'a> BoardEdits<'a> {
             return Err(Failure {
                 code: "conflict".into(),
                 message: format!("{things} changed both in the file and on the board since it was pulled"),
-                causes: self.conflicts,
+                problems: self.conflicts,
                 hint: Some(
                     "to keep the board's value, put it in the file; to insist on the file's, delete the line of the task, bucket or plan from `base`"
                         .into(),

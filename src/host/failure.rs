@@ -18,6 +18,9 @@ pub struct Failure {
     /// The causes, outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
+    /// The single problems, where there are several; none causes another.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
     /// The place in a script.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Place>,

@@ -59,6 +59,7 @@ pub(crate) fn told(failure: &Failure) -> String {
         lines.push(format!("  at {}:{}:{}: {source}", at.file, at.line, at.column));
     }
     lines.extend(failure.causes.iter().map(|cause| format!("  because: {}", visible(cause))));
+    lines.extend(failure.problems.iter().map(|problem| format!("  {}", visible(problem))));
     lines.extend(failure.hint.iter().map(|hint| format!("  hint: {}", visible(hint))));
     lines.join("\n")
 }

@@ -294,6 +294,28 @@ fn everything_wrong_is_said_with_its_place_and_nothing_is_imported() {
     ]);
     place.file("many.csv", &format!("title,priority\n{}", "A,bogus\n".repeat(25)));
     place.run(&["plan", "import", "many.csv", "--plan", PLAN]).code(1).says(&["and 5 more"]);
+    place.file("mixed.csv", "title,due\nA,13/04/2021\nB,04/21/2021\n");
+    place
+        .run(&["plan", "import", "mixed.csv", "--plan", PLAN])
+        .code(1)
+        .says(&["line 3, due: `04/21/2021` is not DD/MM/YYYY, which line 2 is", "`--date-format`"]);
+    place.file(
+        "kinds.csv",
+        "title,due,priority,assignees\nA,soon,bogus,meii\nB,late,x,Nobody Atall\n",
+    );
+    let kinds = place.run(&["plan", "import", "kinds.csv", "--plan", PLAN]).code(1);
+    let kinds = kinds.says(&[
+        "`kinds.csv`: 6 problems, so nothing was imported",
+        "line 2, assignees: there is no user `meii`; did you mean `Mei Tanaka`?",
+        "a date is written",
+        "a priority is one of",
+        "`planwright user list`",
+    ]);
+    assert!(!kinds.stderr.contains("caused by"), "{}", kinds.stderr);
+    assert_eq!(kinds.stderr.matches("a date is written").count(), 1);
+    let kinds = place.run(&["plan", "import", "kinds.csv", "--plan", PLAN, "--json"]).code(1);
+    let problems = kinds.json()["error"]["problems"].as_array().unwrap().len();
+    assert_eq!(problems, 6);
     let mut row = vec![String::new(); 18];
     (row[0], row[1], row[4]) = ("T1".into(), "A".into(), "Soon".into());
     workbook(&place, "bad.xlsx", &[row]);

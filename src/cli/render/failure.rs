@@ -1,4 +1,4 @@
-//! Errors as text: message, place, causes and a hint.
+//! Errors as text: message, place, problems, causes and a hint.
 
 use crate::cli::render::text::{BOLD, CYAN, DIM, RED, YELLOW, paint, visible};
 use crate::host::Failure;
@@ -41,6 +41,7 @@ fn labelled(label: &str, failure: &Failure) -> String {
     for frame in &failure.trace {
         lines.push(format!("  {} {}", paint(DIM, "in"), visible(frame)));
     }
+    lines.extend(failure.problems.iter().map(|problem| format!("  {}", visible(problem))));
     for cause in &failure.causes {
         // Causes may hold several lines: a TOML error shows the place.
         let mut parts = cause.trim_end().lines();

@@ -204,9 +204,8 @@ fn columns(headings: Vec<String>, maps: &[Mapping]) -> Result<Columns, Failure> 
     for (at, (heading, meaning)) in headings.iter().zip(&meanings).enumerate() {
         let Some((field, rank)) = meaning else {
             if !heading.is_empty() {
-                warnings.push(format!(
-                    "the column `{heading}` is left out: nothing of a task has that name"
-                ));
+                warnings
+                    .push(format!("the column `{heading}` is left out: tasks have no such field"));
             }
             fields.push(None);
             continue;
@@ -342,7 +341,7 @@ mod tests {
             columns.warnings,
             [
                 "the column `Name` is left out: `Title` is taken for the title",
-                "the column `Effort` is left out: nothing of a task has that name"
+                "the column `Effort` is left out: tasks have no such field"
             ]
         );
         let columns = found(&["Name", "Title"], &["name=title"]).unwrap();

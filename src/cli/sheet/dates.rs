@@ -84,6 +84,28 @@ pub(crate) enum Order {
     MonthFirst,
 }
 
+impl Order {
+    /// Returns it as a format.
+    pub(crate) const fn format(self) -> &'static str {
+        match self {
+            Self::DayFirst => "DD/MM/YYYY",
+            Self::MonthFirst => "MM/DD/YYYY",
+        }
+    }
+
+    const fn other(self) -> Self {
+        match self {
+            Self::DayFirst => Self::MonthFirst,
+            Self::MonthFirst => Self::DayFirst,
+        }
+    }
+
+    /// Returns whether a text is a date in this order only.
+    pub(crate) fn is_only_one_of(self, text: &str) -> bool {
+        in_order(text, self).is_some() && in_order(text, self.other()).is_none()
+    }
+}
+
 /// The way in which the dates of a sheet are read. One with the year in front is always read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -126,6 +148,14 @@ impl Way {
             }
         }
         ambiguous.map_or(Ok(Self::Found(Order::DayFirst)), Err)
+    }
+
+    /// Returns the order that was found, for a text that is a date in the other one.
+    pub(crate) fn contradicts(&self, text: &str) -> Option<Order> {
+        match self {
+            Self::Found(order) if order.other().is_only_one_of(text) => Some(*order),
+            _ => None,
+        }
     }
 
     /// Reads a date.

@@ -40,12 +40,17 @@ pub(crate) fn resolve(session: &Session, sheet: &mut SheetTasks) -> Result<Vec<P
                         }
                     }
                 }
-                Err(failure) => problems.push(Problem {
-                    line: row.line,
-                    column: Some(sheet.assignees.clone()),
-                    message: failure.message,
-                    hint: failure.hint,
-                }),
+                Err(failure) => {
+                    // Who may be meant stands beside the name; all other hints are for the sheet.
+                    let (message, hint) = match failure.hint {
+                        Some(near) if near.starts_with("did you mean") => {
+                            (format!("{}; {near}", failure.message), None)
+                        }
+                        hint => (failure.message, hint),
+                    };
+                    let column = Some(sheet.assignees.clone());
+                    problems.push(Problem { line: row.line, column, message, hint });
+                }
             }
         }
         row.task.assignees = ids;

@@ -23,7 +23,7 @@ use crate::policy::limits::title_over;
 /// The most problems that are shown.
 const SHOWN: usize = 20;
 /// The most hints that are given for them.
-const MAX_HINTS: usize = 3;
+const MAX_HINTS: usize = 6;
 
 /// The most places that a warning names.
 const LISTED: usize = 5;
@@ -86,9 +86,11 @@ pub(crate) struct SheetTasks {
 pub(crate) fn read(sheet: &Sheet, options: &Options) -> Result<SheetTasks, Failure> {
     let (at, columns) = columns::find(&sheet.rows, &options.maps)?;
     let rows: Vec<&Row> = sheet.rows.iter().skip(at + 1).filter(|row| !row.is_blank()).collect();
+    let dates = dates(&rows, &columns);
     let mut reader = Reader {
         unit: sheet.unit,
-        way: way(&rows, &columns, sheet.unit, options)?,
+        way: way(&dates, sheet.unit, options)?,
+        dates: &dates,
         has_fractions: has_fractions(&rows, &columns),
         limits: options.limits,
         columns: &columns,
@@ -154,12 +156,12 @@ impl SheetTasks {
             return invalid(format!("`{file}`: {}", said(only)), hint);
         }
         let n = count(problems.len(), "problem");
-        let mut causes: Vec<String> = problems.iter().take(SHOWN).map(said).collect();
+        let mut lines: Vec<String> = problems.iter().take(SHOWN).map(said).collect();
         if let Some(more) = problems.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-            causes.push(format!("and {more} more"));
+            lines.push(format!("and {more} more"));
         }
         let message = format!("`{file}`: {n}, so nothing was imported");
-        Failure { causes, ..invalid(message, hint) }
+        Failure { problems: lines, ..invalid(message, hint) }
     }
 }
 
@@ -169,20 +171,28 @@ fn column_of(columns: &Columns, field: Field) -> Option<(usize, &str)> {
     Some((at, columns.headings.get(at)?.as_str()))
 }
 
-/// Finds the way in which the dates are read: one for the whole sheet, since whoever wrote one
-/// column wrote the other.
-fn way(rows: &[&Row], columns: &Columns, unit: Unit, options: &Options) -> Result<Way, Failure> {
-    if let Some(format) = &options.dates {
-        return Ok(Way::Given(format.clone()));
-    }
+/// A date as it is written, with its line and the heading of its column.
+type Written<'a> = (u64, &'a str, &'a str);
+
+/// Returns the dates of a sheet that are texts.
+fn dates<'a>(rows: &[&'a Row], columns: &'a Columns) -> Vec<Written<'a>> {
     let dates =
         [Field::Start, Field::Due].into_iter().filter_map(|field| column_of(columns, field));
-    let mut texts: Vec<(u64, &str, &str)> = Vec::new();
+    let mut texts: Vec<Written<'a>> = Vec::new();
     for (at, heading) in dates {
         texts.extend(rows.iter().filter_map(|row| match row.cells.get(at) {
             Some(Cell::Text(text)) => Some((row.line, heading, unguarded(text))),
             _ => None,
         }));
+    }
+    texts
+}
+
+/// Finds the way in which the dates are read: one for the whole sheet, since whoever wrote one
+/// column wrote the other.
+fn way(texts: &[Written<'_>], unit: Unit, options: &Options) -> Result<Way, Failure> {
+    if let Some(format) = &options.dates {
+        return Ok(Way::Given(format.clone()));
     }
     Way::of(texts.iter().map(|(.., text)| *text)).map_err(|ambiguous| {
         let (line, heading, text) = texts.get(ambiguous.at).copied().unwrap_or_default();
@@ -212,6 +222,7 @@ fn has_fractions(rows: &[&Row], columns: &Columns) -> bool {
 struct Reader<'a> {
     unit: Unit,
     way: Way,
+    dates: &'a [Written<'a>],
     has_fractions: bool,
     limits: Limits,
     columns: &'a Columns,
@@ -325,10 +336,23 @@ impl Reader<'_> {
             }
             Cell::Number(_) | Cell::Bool(_) => None,
         };
+        if let (None, Some(failure)) = (day, self.contradiction(text)) {
+            return Err(failure);
+        }
         let hint = "a date is written 2026-12-24, or as `--date-format` says";
         day.and_then(moment_of_day)
             .map(Some)
             .ok_or_else(|| invalid(format!("`{text}` is not a date"), Some(hint.to_owned())))
+    }
+
+    /// Returns what is wrong with a date whose day and month are in another order than elsewhere.
+    fn contradiction(&self, text: &str) -> Option<Failure> {
+        let order = self.way.contradicts(text)?;
+        let (line, ..) = self.dates.iter().find(|(.., text)| order.is_only_one_of(text))?;
+        let (format, unit) = (order.format(), self.unit.name());
+        let message = format!("`{text}` is not {format}, which {unit} {line} is");
+        let hint = "the dates of a sheet have one format, which `--date-format` sets";
+        Some(invalid(message, Some(hint.to_owned())))
     }
 
     /// Checks the items of a checklist of which a sheet says how many are done.
@@ -412,7 +436,7 @@ impl Reader<'_> {
             let n = count(self.unclear.len(), "checklist");
             let places = places(&self.unclear);
             warnings.push(format!(
-                "of {n} the sheet does not say which items are done, so none is checked ({places})"
+                "for {n} the sheet does not say which items are done, so none is checked ({places})"
             ));
         }
         if !self.unlike.is_empty() {

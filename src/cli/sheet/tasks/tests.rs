@@ -96,7 +96,10 @@ fn what_is_wrong_says_where() {
         ("title,references\nx,nowhere\n", "line 2, references: `nowhere` is not a link"),
         ("Title,Task ID\nx,1\ny,1\n", "line 3, Task ID: the tasks `x` and `y` have the same key"),
         ("title,due\nx,04/05/2026\n", "line 2, due: `04/05/2026` may be 2026-05-04 or 2026-04-05"),
-        ("title,due\nx,21/05/2026\ny,05/21/2026\n", "line 3, due: `05/21/2026` is not a date"),
+        (
+            "title,due\nx,21/05/2026\ny,05/21/2026\n",
+            "line 3, due: `05/21/2026` is not DD/MM/YYYY, which line 2 is",
+        ),
         (
             "title,checklist items,completed checklist items\nx,a,some\n",
             "completed checklist items: `some` is not a count",
@@ -114,9 +117,9 @@ fn everything_wrong_is_said_at_once_up_to_twenty() {
     let rows = "A,bogus\n".repeat(25);
     let failure = failed(&format!("title,progress\n{rows}"));
     assert_eq!(failure.message, "`x.csv`: 25 problems, so nothing was imported");
-    assert_eq!(failure.causes.len(), 21);
-    assert!(failure.causes[19].starts_with("line 21, progress: "), "{}", failure.causes[19]);
-    assert_eq!(failure.causes[20], "and 5 more");
+    assert_eq!(failure.problems.len(), 21);
+    assert!(failure.problems[19].starts_with("line 21, progress: "), "{}", failure.problems[19]);
+    assert_eq!(failure.problems[20], "and 5 more");
 }
 
 #[test]
