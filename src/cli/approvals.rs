@@ -45,7 +45,7 @@ pub(crate) fn list(context: &Context<'_>, all: bool) -> Result<Exit, AppError> {
         .map(|(set, saved)| {
             let (_, upn) = actor(set);
             let who = saved.agent.as_ref().map_or(upn.clone(), |agent| format!("{agent} ({upn})"));
-            let time = |at| zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string();
+            let time = |at| show::moment(at, &zone);
             vec![
                 show::short_id(context.ui, set.run.as_str()),
                 time(set.at),
@@ -61,7 +61,7 @@ pub(crate) fn list(context: &Context<'_>, all: bool) -> Result<Exit, AppError> {
         shown.iter().map(|(set, saved)| listed(set, saved, &actor(set))).collect();
     let mut rows = rows;
     for proposal in context.app.proposals(acts, all, context.now())? {
-        let time = |at| zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string();
+        let time = |at| show::moment(at, &zone);
         rows.push(vec![
             proposal.id.clone(),
             time(proposal.at),

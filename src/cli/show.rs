@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -49,6 +50,11 @@ pub(crate) fn short_id(ui: &Ui, id: &str) -> String {
         Format::Human => journal::short_id(id).to_owned(),
         Format::Json | Format::Plain => id.to_owned(),
     }
+}
+
+/// Returns a moment as lists show it, in the zone of the workspace.
+pub(crate) fn moment(at: Timestamp, zone: &TimeZone) -> String {
+    zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// Shows tasks in the chosen format, with the columns asked for or the usual ones.
@@ -140,7 +146,7 @@ fn first_changes(ui: &Ui, report: &Report, zone: &TimeZone, most: usize) {
         ui.note(&format!("  … and {} more; `--json` shows all", report.changes.len() - most));
     }
     for ruling in report.verdicts.iter().filter(|ruling| ruling.change.is_none()) {
-        ui.note(&verdict_line("", ruling.verdict, &ruling.source, &ruling.reason));
+        ui.note(&verdict_line("", ruling, report.status == Status::Applied));
     }
 }
 

@@ -144,6 +144,9 @@ pub struct Report {
     /// True if it was cut off, and `resume` carries it on.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unfinished: bool,
+    /// True if it only shows what would be done.
+    #[serde(skip)]
+    pub is_dry_run: bool,
     /// Names of the ids that `changes` mentions, for rendering.
     #[serde(skip)]
     pub names: BTreeMap<String, String>,
@@ -168,6 +171,7 @@ impl Report {
             pending: None,
             stats: Stats::default(),
             unfinished: false,
+            is_dry_run: false,
             names: BTreeMap::new(),
         }
     }

@@ -189,6 +189,7 @@ impl Host {
         let requests_before = self.client.counts();
         let run_id = id.map_or_else(|| uuid::Uuid::now_v7().to_string(), ToString::to_string);
         let mut report = Report::new(run_id, start.skill.clone(), start.skill_digest.clone());
+        report.is_dry_run = start.dry_run;
         let begun = async {
             if judged {
                 self.check_not_paused(start.agent.as_ref()).await?;

@@ -19,6 +19,23 @@ fn pending(place: &Place) -> Value {
     place.run(&["pending", "--json"]).code(0).json()
 }
 
+/// Once it is written, nothing holds it any more.
+#[test]
+fn a_report_says_held_only_of_what_is() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let complete = |more: &[&str]| place.run(&[&["task", "complete", MEIS], more].concat());
+    let (held, approved) = ("held assigned to someone else", "approved: assigned to someone else");
+    let looked = complete(&["--dry-run"]).code(7).says(&["Would be held for approval", held]);
+    assert!(!looked.stderr.contains("Held for approval"), "{}", looked.stderr);
+    let waits = complete(&[]).code(7).says(&["Held for approval", held]);
+    let id = waits.stdout.trim();
+    let applied = place.run(&["approve", id]).code(0).says(&["Applied 1 change", approved]);
+    assert!(!applied.stderr.contains(held), "{}", applied.stderr);
+    let reopened = place.run(&["task", "reopen", MEIS, "--yes"]).code(0).says(&[approved]);
+    assert!(!reopened.stderr.contains(held), "{}", reopened.stderr);
+}
+
 #[test]
 fn what_is_held_waits_and_is_applied_once() {
     let planner = Planner::demo();

@@ -57,6 +57,11 @@ fn a_run_is_told_in_words_and_found_by_the_end_of_its_id() {
     let plain = place.run(&["runs", "--plain"]).code(0).stdout;
     assert!(plain.contains(&first) && plain.contains(&second), "{plain}");
     let shown = place.run(&["runs", "show", first_end]).code(0).stdout;
+    // The list and the run tell the time alike.
+    let row = list.lines().find(|line| line.starts_with(first_end)).unwrap();
+    let when = row.split_whitespace().skip(1).take(2).collect::<Vec<_>>().join(" ");
+    let line = shown.lines().find(|line| line.trim_start().starts_with("when ")).unwrap();
+    assert_eq!(line.trim_start().trim_start_matches("when").trim(), when);
     assert!(shown.contains(&first) && shown.contains("Inbox → This Week"), "{shown}");
     let shown = place.run(&["runs", "show", second_end]).code(0).stdout;
     assert!(shown.contains("assigned     + Mei Tanaka"), "{shown}");

@@ -13,7 +13,6 @@ use crate::cli::render::text::visible;
 use crate::cli::show;
 use crate::host::{ChangeReport, Failure, Report, candidates};
 use crate::journal::{Error, Journal, RunSummary, Standing};
-use crate::model::time::day_of_moment;
 use crate::policy::Verdict;
 
 /// List runs, and show what one did
@@ -88,7 +87,7 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
                 .map_or(run.upn.clone(), |agent| format!("{agent} ({})", run.upn));
             vec![
                 show::short_id(context.ui, run.id.as_str()),
-                zone.to_datetime(run.at).strftime("%Y-%m-%d %H:%M").to_string(),
+                show::moment(run.at, &zone),
                 run.skill.clone(),
                 who,
                 run.status.map_or("unfinished", |status| status.name()).replace('_', " "),
@@ -138,7 +137,7 @@ fn show(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
     };
     context.ui.answer(&start.id.to_string());
     line("skill", &start.skill);
-    line("when", &format!("{} ({})", start.at, day_of_moment(start.at, &zone)));
+    line("when", &show::moment(start.at, &zone));
     line("who", &start.upn);
     line("agent", start.agent.as_deref().unwrap_or_default());
     line("service", &start.service);

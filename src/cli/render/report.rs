@@ -14,7 +14,7 @@ use crate::host::apply::outcome::ChangeStatus;
 use crate::host::{ChangeReport, Report, Status};
 use crate::model::time::day_of_date;
 use crate::model::{Priority, Progress};
-use crate::policy::Verdict;
+use crate::policy::{Ruling, Verdict};
 
 /// Longest value that is shown in a diff.
 const MAX_VALUE: usize = 70;
@@ -60,8 +60,10 @@ pub(crate) fn field_word(conflict: &FieldConflict) -> &'static str {
     word_for(conflict.field.name())
 }
 
-pub(crate) fn verdict_line(indent: &str, verdict: Verdict, source: &str, reason: &str) -> String {
-    let (style, word) = match verdict {
+/// Renders a ruling. One that held what was written since was answered by a person's yes.
+pub(crate) fn verdict_line(indent: &str, ruling: &Ruling, is_written: bool) -> String {
+    let (style, word) = match ruling.verdict {
+        Verdict::Hold if is_written => (GREEN, "approved:"),
         Verdict::Deny => (RED.bold(), "denied"),
         Verdict::Hold => (YELLOW.bold(), "held"),
         Verdict::Warn => (YELLOW.bold(), "warning"),
@@ -70,8 +72,8 @@ pub(crate) fn verdict_line(indent: &str, verdict: Verdict, source: &str, reason:
     format!(
         "{indent}{} {} {}",
         paint(style, word),
-        visible(reason),
-        paint(DIM, &format!("({source})"))
+        visible(&ruling.reason),
+        paint(DIM, &format!("({})", ruling.source))
     )
 }
 
@@ -113,7 +115,7 @@ impl View<'_> {
             self.field(change, name, field, &mut lines);
         }
         for ruling in self.report.verdicts.iter().filter(|ruling| ruling.change == Some(change.n)) {
-            lines.push(verdict_line("    ", ruling.verdict, &ruling.source, &ruling.reason));
+            lines.push(verdict_line("    ", ruling, self.is_written(change)));
         }
         for conflict in &change.conflict {
             lines.push(self.conflict(change, conflict));
@@ -125,6 +127,16 @@ impl View<'_> {
             lines.push(format!("    {}", paint(RED, &error.message)));
         }
         lines
+    }
+
+    /// Returns whether a change was sent, so that nothing holds it any more.
+    fn is_written(&self, change: &ChangeReport) -> bool {
+        let was_sent = !matches!(change.status, ChangeStatus::Planned | ChangeStatus::Skipped);
+        match self.report.status {
+            Status::Applied => true,
+            Status::Partial => was_sent,
+            _ => false,
+        }
     }
 
     fn status(change: &ChangeReport) -> String {
@@ -371,7 +383,8 @@ fn held(report: &Report, saved: Option<&Path>) -> String {
         (None, None) if report.actor.agent.is_some() => String::new(),
         (None, None) => " On a terminal you are asked; `--yes` answers in advance.".to_owned(),
     };
-    format!("Held for approval: nothing was written.{how}")
+    let held = if report.is_dry_run { "Would be held" } else { "Held" };
+    format!("{held} for approval: nothing was written.{how}")
 }
 
 /// Returns the words for a new order hint: the hint itself means nothing to a person.

@@ -189,7 +189,7 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
     let (mut entries, is_more) = context.app.inbox(&page)?;
     // The oldest first, as they are worked on.
     entries.reverse();
-    let time = |at: Timestamp| zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string();
+    let time = |at: Timestamp| show::moment(at, &zone);
     let rows: Vec<Vec<String>> = entries
         .iter()
         .map(|entry| {

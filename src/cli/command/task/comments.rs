@@ -75,8 +75,7 @@ pub(super) fn comments(context: &Context<'_>, args: &TaskArg) -> Result<Exit, Ap
         .map(|comment| {
             let id = comment.by.as_ref().map(ToString::to_string).unwrap_or_default();
             let name = author(comment.by.as_ref()).map_or(id, |user| user.label().to_owned());
-            let at =
-                comment.at.map(|at| zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string());
+            let at = comment.at.map(|at| show::moment(at, &zone));
             vec![at.unwrap_or_default(), name, comment.text()]
         })
         .collect();
