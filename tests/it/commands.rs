@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::docs::words;
 use crate::support::{PLAN, Place, Planner};
 
 fn titles(value: &Value, field: &str) -> Vec<String> {
@@ -211,6 +212,44 @@ fn skills_are_listed_and_shown_with_their_parameters() {
     let shown = place.run(&["skill", "show", "morning_triage"]).code(0).stdout;
     assert!(shown.contains("days") && shown.contains("Days overdue at least"), "{shown}");
     place.run(&["skill", "show", "morning"]).code(1).says(&["did you mean `morning_triage`?"]);
+}
+
+/// Typed one after the other, as whoever reads the help does.
+#[test]
+fn the_examples_in_the_help_work_on_the_demo_board() {
+    let place = Place::embedded();
+    for command in [
+        &["task", "create"][..],
+        &["task", "update"],
+        &["task", "complete"],
+        &["task", "label"],
+        &["task", "assign"],
+        &["task", "move"],
+        &["task", "checklist"],
+        &["plan", "create"],
+        &["bucket", "list"],
+        &["bucket", "get"],
+        &["bucket", "create"],
+        &["bucket", "update"],
+        &["bucket", "move"],
+        &["bucket", "delete"],
+    ] {
+        let help = place.run(&[command, &["--help"]].concat()).code(0).stdout;
+        let examples = help.lines().filter_map(|line| line.strip_prefix("  planwright "));
+        let examples: Vec<&str> = examples.collect();
+        assert!(!examples.is_empty(), "{command:?}: {help}");
+        for example in examples {
+            let words = words(example);
+            let output = place.run(&words.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_eq!(output.code, 0, "{example}: {output:?}");
+        }
+    }
+    for command in
+        [&["task", "comment"][..], &["reject"], &["schedule", "run"], &["serve", "token", "create"]]
+    {
+        let help = place.run(&[command, &["--help"]].concat()).code(0).stdout;
+        assert!(help.contains(&format!("\n  planwright {} ", command.join(" "))), "{help}");
+    }
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn the_guide_to_what_is_shipped_tells_of_all_of_it() {
 }
 
 /// Splits a command line as a shell would, as far as the documents need it.
-fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
     for ch in line.chars() {

@@ -20,12 +20,14 @@ use crate::model::{Bucket, BucketId};
 #[derive(Debug, Subcommand)]
 pub(crate) enum BucketCommand {
     /// List the buckets of a plan
+    #[command(after_help = "Example:\n  planwright bucket list --plan \"BOS Operations\"")]
     List {
         /// Plan title or id; not needed if there is only one
         #[arg(long)]
         plan: Option<String>,
     },
     /// Show a bucket with its tasks
+    #[command(after_help = "Example:\n  planwright bucket get Inbox --plan \"BOS Operations\"")]
     Get {
         /// Bucket name or id
         bucket: String,
@@ -44,6 +46,7 @@ pub(crate) enum BucketCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  planwright bucket create Waiting --plan \"BOS Operations\"")]
 pub(crate) struct CreateArgs {
     /// Name of the bucket
     #[arg(required_unless_present = "name_option")]
@@ -59,6 +62,9 @@ pub(crate) struct CreateArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  planwright bucket update Waiting --name Blocked --plan \"BOS Operations\""
+)]
 pub(crate) struct UpdateArgs {
     /// Bucket name or id
     bucket: String,
@@ -73,7 +79,9 @@ pub(crate) struct UpdateArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  planwright bucket move Inbox --after \"This Week\"")]
+#[command(
+    after_help = "Example:\n  planwright bucket move Inbox --after \"This Week\" --plan \"BOS Operations\""
+)]
 pub(crate) struct MoveArgs {
     /// Bucket name or id
     bucket: String,
@@ -96,6 +104,9 @@ pub(crate) struct MoveArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Its tasks are deleted with it, so it needs `--force`.\n\nExample:\n  planwright bucket delete Blocked --plan \"BOS Operations\" --force --dry-run"
+)]
 pub(crate) struct DeleteArgs {
     /// Bucket name or id
     bucket: String,

@@ -58,6 +58,7 @@ pub(crate) enum PlanCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  planwright plan create \"Office Move\" --group BOS")]
 pub(crate) struct CreateArgs {
     /// Title of the plan
     #[arg(required_unless_present = "title_option")]

@@ -16,8 +16,8 @@ Between the first task and the last person, a word that names a person is one, a
 
 Examples:
   planwright task assign \"Order toner\" me
-  planwright task assign \"Order toner\" \"Renew the domain\" ana
-  planwright task assign \"Order toner\" \"Renew the domain\" --to ana --to me
+  planwright task assign \"Order toner\" \"Check the fire extinguishers\" ana
+  planwright task assign \"Order toner\" \"Check the fire extinguishers\" --to ana --to me
   planwright task assign \"Order toner\" ana@bos.example --remove";
 
 #[derive(Debug, Args)]

@@ -16,8 +16,8 @@ and any other is a task.
 
 Examples:
   planwright task label \"Order toner\" Finance IT
-  planwright task label \"Order toner\" \"Renew the domain\" IT
-  planwright task label \"Order toner\" \"Renew the domain\" --label Finance --label IT
+  planwright task label \"Order toner\" \"Check the fire extinguishers\" IT
+  planwright task label \"Order toner\" \"Check the fire extinguishers\" --label Finance --label IT
   planwright task label \"Order toner\" IT --remove";
 
 #[derive(Debug, Args)]

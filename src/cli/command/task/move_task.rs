@@ -15,8 +15,8 @@ use crate::model::order::Side;
 const EXAMPLES: &str = "\
 Examples:
   planwright task move \"Order toner\" Done
-  planwright task move \"Order toner\" \"Renew the domain\" \"This Week\"
-  planwright task move \"Order toner\" --before \"Renew the domain\"";
+  planwright task move \"Order toner\" \"Check the fire extinguishers\" \"This Week\"
+  planwright task move \"Order toner\" --before \"Check the fire extinguishers\"";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
