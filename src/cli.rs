@@ -29,12 +29,13 @@ mod ui;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::app::agent::{self, is_refusal};
 use crate::app::error::AppError;
 use crate::app::faces::Faces;
+use crate::host::similar::one_slip_from;
 use crate::host::{StateFolder, SystemClock};
 use crate::model::Clock as _;
 
@@ -42,7 +43,14 @@ use crate::model::Clock as _;
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, faces: Faces) -> ExitCode {
     process::keep_memory_private();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let cli = match args::Cli::parse_with_origins(&arguments) {
+    let parsed = args::Cli::parse_with_origins(&arguments).or_else(|error| {
+        // `help` knows commands only, no options.
+        match asks_help_for_help(&error) {
+            true => args::Cli::parse_with_origins(&without_help_options(&arguments)),
+            false => Err(error),
+        }
+    });
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(mut error) => {
             if error.kind() == ErrorKind::DisplayHelp {
@@ -54,6 +62,10 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, faces: Faces) 
             if let Some(hint) = &hint {
                 let hints = ContextValue::StyledStrs(vec![hint.clone().into()]);
                 error.insert(ContextKind::Suggested, hints);
+            }
+            let near = nearest_commands(&error);
+            if !near.is_empty() {
+                error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(near));
             }
             let color = options::Color::among(&arguments).choice();
             return ui::print_usage(&error, json, color, hint.as_deref());
@@ -96,7 +108,43 @@ fn note_refusal(cli: &args::Cli, error: &AppError) {
     }
 }
 
-/// Returns the way to give a parameter to a skill, for an option that `run` does not have.
+/// Returns whether the error is one of `help --help`.
+fn asks_help_for_help(error: &clap::Error) -> bool {
+    let given = error.get(ContextKind::InvalidSubcommand);
+    error.kind() == ErrorKind::InvalidSubcommand
+        && matches!(given, Some(ContextValue::String(given)) if given == "--help" || given == "-h")
+}
+
+fn without_help_options(arguments: &[OsString]) -> Vec<OsString> {
+    let is_option = |argument: &&OsString| *argument == "--help" || *argument == "-h";
+    arguments.iter().filter(|argument| !is_option(argument)).cloned().collect()
+}
+
+/// Returns the commands that are one slip of the finger from a wrong one. clap compares by common
+/// letters alone, and takes `rn` for `runs`.
+fn nearest_commands(error: &clap::Error) -> Vec<String> {
+    let (
+        ErrorKind::InvalidSubcommand,
+        Some(ContextValue::String(given)),
+        Some(ContextValue::StyledStr(usage)),
+    ) = (error.kind(), error.get(ContextKind::InvalidSubcommand), error.get(ContextKind::Usage))
+    else {
+        return Vec::new();
+    };
+    // The usage names the command in which the wrong one was looked for.
+    let usage = usage.to_string();
+    let words = usage.split_whitespace().skip_while(|word| *word != "planwright").skip(1);
+    let root = args::Cli::command();
+    let mut command = &root;
+    for word in words.take_while(|word| word.starts_with(char::is_alphabetic)) {
+        let Some(inner) = command.find_subcommand(word) else { break };
+        command = inner;
+    }
+    one_slip_from(given, command.get_subcommands().map(clap::Command::get_name))
+}
+
+/// Returns the way to give a parameter to a skill, for an option or argument that `run` does not
+/// have.
 fn parameter_hint(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
     let is_of_run = || error.render().to_string().contains("Usage: planwright run ");
     if error.kind() != ErrorKind::UnknownArgument || !is_of_run() {
@@ -105,6 +153,11 @@ fn parameter_hint(error: &clap::Error, arguments: &[OsString]) -> Option<String>
     let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else {
         return None;
     };
+    if let Some((name, _)) = given.split_once('=').filter(|_| !given.starts_with('-')) {
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        return (!name.is_empty() && name.chars().all(is_name))
+            .then(|| format!("a parameter of the skill is given as `-p {given}`"));
+    }
     let name = given.strip_prefix("--")?.split('=').next().filter(|name| !name.is_empty())?;
     let mut texts = arguments.iter().filter_map(|argument| argument.to_str());
     let found = texts.find_map(|text| {

@@ -163,7 +163,10 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NotFound { nearest, .. } => match nearest.as_slice() {
+            Self::NotFound { what, nearest, .. } => match nearest.as_slice() {
+                [] if *what == "user" => {
+                    Some("`planwright user list` lists the people of your groups".to_owned())
+                }
                 [] => None,
                 [one] => Some(format!("did you mean `{one}`?")),
                 several => Some(format!("did you mean one of: {}?", quoted(several))),

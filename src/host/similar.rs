@@ -12,6 +12,16 @@ pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
     if all.len() > 8 { Vec::new() } else { all.into_iter().map(str::to_owned).collect() }
 }
 
+/// Picks the names that one letter more, less or other, or two letters swapped, make of a wrong one.
+pub(crate) fn one_slip_from<'a>(
+    wanted: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Vec<String> {
+    let wanted: String = wanted.chars().take(COMPARED).collect();
+    let near = names.into_iter().filter(|name| strsim::osa_distance(&wanted, name) == 1);
+    near.map(str::to_owned).collect()
+}
+
 /// Returns a hint with names that may have been meant, of which there is one at least.
 pub(crate) fn did_you_mean(near: &[String]) -> String {
     let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();

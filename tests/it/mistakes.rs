@@ -124,9 +124,68 @@ fn wrong_arguments_are_usage_errors() {
 }
 
 #[test]
+fn a_slip_in_a_command_or_parameter_is_put_right() {
+    let place = Place::embedded();
+    for (args, says) in [
+        (&["rn", "morning_triage"][..], "a similar subcommand exists: 'run'"),
+        (&["tsak"], "a similar subcommand exists: 'task'"),
+        (&["bucket", "updat"], "a similar subcommand exists: 'update'"),
+        (&["run", "morning_triage", "limit=3"], "given as `-p limit=3`"),
+        (&["run", "morning_triage", "--limit", "3"], "given as `-p limit=3`"),
+    ] {
+        place.run(args).code(2).says(&[says]);
+    }
+    let json = place.run(&["run", "morning_triage", "limit=3", "--json"]).code(2).json();
+    assert!(json["error"]["hint"].as_str().unwrap().contains("-p limit=3"), "{json}");
+    for help in [&["help", "--help"][..], &["help", "-h"]] {
+        assert!(place.run(help).code(0).stdout.contains("Usage: planwright"), "{help:?}");
+    }
+    place
+        .run(&["task", "update", "Label the spare laptops"])
+        .code(2)
+        .says(&["nothing is said that would change the task", "`--due`"]);
+}
+
+#[test]
+fn a_person_nobody_knows_is_told_from_one_misspelt() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    for (name, says) in [
+        ("meii", "did you mean `Mei Tanaka`?"),
+        ("Ana Fereira", "did you mean `Ana Ferreira`?"),
+        ("mey@bos.example", "did you mean `mei@bos.example`?"),
+        ("bob", "`planwright user list` lists the people"),
+        ("nobody@bos.example", "`planwright user list` lists the people"),
+    ] {
+        let says = [&format!("there is no user `{name}`"), says];
+        place.run(&["task", "assign", "Label the spare laptops", name]).code(1).says(&says);
+        place.run(&["task", "list", "--assigned-to", name]).code(1).says(&says);
+    }
+    assert_eq!(planner.writes().len(), 0);
+}
+
+#[test]
+fn a_missing_semicolon_is_shown_where_it_belongs() {
+    let place = Place::embedded();
+    for (script, at, column) in [
+        ("let x = 1\nlet y = 2;\n", "stdin:1:10", 10),
+        ("let x = \"ä\" // why\n\n  /* and\n */\nlet y = 2;\n", "stdin:1:12", 12),
+        ("fn f() {\r\n  let x = 1\r\n  x\r\n}\r\nf();", "stdin:2:12", 12),
+        // On one line it stays where the engine has it.
+        ("let x = 1 let y = 2;", "stdin:1:11", 11),
+    ] {
+        let output = place.script(script, &[]).code(1).says(&["`;` is missing here", at]);
+        let caret = output.stderr.lines().find(|line| line.trim_end().ends_with('^')).unwrap();
+        assert_eq!(caret.chars().count(), "1 | ".len() + column, "{}", output.stderr);
+    }
+}
+
+#[test]
 fn wrong_skills_and_parameters_are_input_errors() {
     let place = Place::embedded();
-    let cases: [(&[&str], &[&str]); 6] = [
+    let cases: [(&[&str], &[&str]); 8] = [
+        (&["apply", "999"], &["`999` is neither a file nor a run", "planwright pending"]),
+        (&["apply", "99999999"], &["`99999999` is neither a file nor a run", "planwright runs"]),
         (
             &["run", "mornin_triage"],
             &["there is no skill `mornin_triage`", "planwright run morning_triage"],

@@ -317,6 +317,8 @@ fn runs_are_begun_and_read_as_the_command_line_shows_them() {
         let refused = server.post(&admin, "/api/v1/runs", &body).is(status);
         assert_eq!(refused.code(), code, "{body}");
     }
+    let slip = server.post(&admin, "/api/v1/runs", &json!({ "skill": "mornin_triage" })).is(404);
+    assert_eq!(slip.json()["error"]["hint"], "did you mean `morning_triage`?");
     assert_eq!(server.get(&admin, "/api/v1/runs/ffff").is(404).code(), "not_found");
     let paths = ["runs?cursor=", "inbox?cursor=7", "audit?cursor=x", "runs?limit=", "runs?limit=x"];
     for path in paths.into_iter().chain(["runs?limit=1&limit=2", "pending?all=1"]) {

@@ -49,11 +49,20 @@ pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, AppEr
     if !path.exists() && looks_like_id(&args.set) {
         return apply_kept(context, args);
     }
+    // A bare word that is no file was meant as the id of a run.
+    if !path.exists() && path.components().count() == 1 && path.extension().is_none() {
+        return Err(neither(&args.set, "a run"));
+    }
     let saved = read(context, args, path)?;
     let agent = agent_of(&saved, context.agent_name())?;
     let start = context.app.start_of_saved(&saved, agent.as_deref())?;
     let start = Start { force: args.force, dry_run: args.dry_run, ..start };
     apply(context, args, saved, start)
+}
+
+fn neither(text: &str, run: &str) -> AppError {
+    AppError::new("not_found", format!("`{text}` is neither a file nor {run}"))
+        .hint("`planwright runs` lists the runs, `planwright pending` what waits")
 }
 
 /// Returns whether a text can be the id of a run, or the beginning of one.
@@ -64,7 +73,13 @@ fn looks_like_id(text: &str) -> bool {
 /// Applies the preview of a run, or a set that somebody else has approved.
 fn apply_kept(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, AppError> {
     // What a person drafted would be applied as theirs, and what another agent did as its.
-    let set = context.app.kept_set(&args.set, context.agent_name(), context.now())?;
+    let found = context.app.kept_set(&args.set, context.agent_name(), context.now());
+    let set = found.map_err(|error| match error.failure.code.as_str() {
+        "not_found" if context.agent_name().is_none() => {
+            neither(&args.set, "a run whose changes can be applied")
+        }
+        _ => error,
+    })?;
     let (saved, start) = context.app.start_of(&set)?;
     match set.state {
         KeptState::Previewed => {

@@ -76,7 +76,7 @@ pub(crate) struct TaskArg {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  planwright task create \"Order toner\" --plan \"BOS Operations\" --bucket Inbox --assign me --due friday"
+    after_help = "Example:\n  planwright task create \"Order toner\" --plan \"BOS Operations\" --bucket Inbox --due friday"
 )]
 pub(crate) struct CreateArgs {
     /// Title of the task
@@ -125,6 +125,17 @@ pub(crate) struct UpdateArgs {
     write: WriteArgs,
 }
 
+impl UpdateArgs {
+    /// Returns whether no field was given.
+    fn says_nothing(&self) -> bool {
+        self.title.is_none()
+            && self.bucket.is_none()
+            && self.unassign.is_empty()
+            && self.unlabel.is_empty()
+            && self.fields.is_empty()
+    }
+}
+
 /// Fields that a new task and a changed one have in common.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct FieldArgs {
@@ -151,9 +162,16 @@ pub(crate) struct FieldArgs {
     description: Option<String>,
 }
 
+impl FieldArgs {
+    fn is_empty(&self) -> bool {
+        let texts = [&self.due, &self.start, &self.priority, &self.progress, &self.description];
+        self.assign.is_empty() && self.label.is_empty() && texts.iter().all(|text| text.is_none())
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Several tasks are one run: all of them, or none.\n\nExample:\n  planwright task complete \"Order toner\" \"Renew the domain\" --dry-run"
+    after_help = "Several tasks are one run: all of them, or none.\n\nExample:\n  planwright task complete \"Order toner\" \"Check the fire extinguishers\" --dry-run"
 )]
 pub(crate) struct ManyArgs {
     /// Task titles or ids
@@ -271,6 +289,10 @@ fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, AppError> {
     let (task, plan, fields) = (task.clone(), plan.clone(), args.fields.clone());
     let (title, bucket) = (args.title.clone(), args.bucket.clone());
     let (unassign, unlabel) = (args.unassign.clone(), args.unlabel.clone());
+    if args.says_nothing() {
+        let hint = "say what is to change: `--title`, `--due`, `--priority`, `--assign` …; `planwright task update --help` lists all";
+        return Err(AppError::usage("nothing is said that would change the task").hint(hint));
+    }
     context.edit(&args.write, "task update", move |session| {
         let id = resolve_task(session, plan.as_deref(), &task)?;
         let plan = session.task_field(&id, TaskField::PLAN)?;

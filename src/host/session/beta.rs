@@ -51,7 +51,7 @@ impl Session {
     /// The beta is not in use, the task does not exist, or the service cannot be reached.
     pub fn comments(&self, id: &TaskId) -> Result<Vec<Comment>, Error> {
         let id = &*self.real(id);
-        self.check_beta("the comments of a task")?;
+        self.check_beta("reading the comments of a task")?;
         // Found out first whether the actor may see it.
         self.with_task(id, |_| ())?;
         let mut comments = self.read_comments(id)?;

@@ -35,6 +35,32 @@ fn named_in_part<'a>(people: &[&'a User], part: &str) -> Vec<&'a User> {
     people.iter().copied().filter(|user| folded(&user.name).contains(&part)).collect()
 }
 
+/// Picks the people whose names, or one word of them, come near to a text; each once. Of addresses
+/// the part before the `@` is compared: all colleagues share the other.
+fn people_near(people: &[User], text: &str) -> Vec<String> {
+    let is_address = text.contains('@');
+    let own_part = |address: &str| address.split('@').next().unwrap_or_default().to_owned();
+    let names = |user: &User| -> Vec<String> {
+        if is_address {
+            return vec![own_part(&user.upn)];
+        }
+        let words = user.name.split_whitespace().map(str::to_owned);
+        [user.name.clone(), user.upn.clone()].into_iter().chain(words).collect()
+    };
+    let wanted = if is_address { own_part(text) } else { text.to_owned() };
+    let all: Vec<String> = people.iter().flat_map(names).collect();
+    let mut near: Vec<(&UserId, String)> = Vec::new();
+    for found in similar(&wanted, all.iter().map(String::as_str)) {
+        for user in people.iter().filter(|user| names(user).contains(&found)) {
+            let shown = if is_address || user.upn == found { &user.upn } else { &user.name };
+            if near.iter().all(|(id, name)| **id != user.id && name != shown) {
+                near.push((&user.id, shown.clone()));
+            }
+        }
+    }
+    near.into_iter().map(|(_, name)| name).take(3).collect()
+}
+
 /// A name to look up, and the kind of thing it names.
 struct Lookup<'a> {
     what: &'static str,
@@ -353,10 +379,7 @@ impl Session {
                 return Err(Error::AmbiguousPart { name: text.to_owned(), candidates });
             }
         }
-        let near = || {
-            let names = people.iter().flat_map(|user| [user.upn.as_str(), &user.name]);
-            Ok((None, nearest(text, names)))
-        };
+        let near = || Ok((None, people_near(&people, text)));
         Lookup { what: "user", name: text }.only(&found, |user| user.upn.clone(), near).cloned()
     }
 

@@ -11,6 +11,7 @@ use crate::app::params::kept;
 use crate::app::workspace::time_zone;
 use crate::coordinate::Coordinate;
 use crate::host::SystemClock;
+use crate::host::similar::{did_you_mean, similar};
 use crate::journal::NoteKind;
 use crate::journal::inbox::{Asked, InboxEntry, Submission};
 use crate::model::Clock as _;
@@ -86,7 +87,12 @@ fn of_skill(
     work.app.agent(agent)?;
     check_may_run(work.config(), agent, Some(name))?;
     if !work.app.workspace.skills.contains_key(name) {
-        return Err(AppError::new("not_found", format!("there is no skill `{name}`")));
+        let near = similar(name, work.app.workspace.skills.keys().map(String::as_str));
+        let error = AppError::new("not_found", format!("there is no skill `{name}`"));
+        return Err(match near.as_slice() {
+            [] => error.hint("`planwright skill list` lists the skills"),
+            near => error.hint(did_you_mean(near)),
+        });
     }
     let skill = work.bundle.skill(name)?;
     let calendar = Calendar::at(SystemClock.now(), time_zone(&work.app.workspace)?);
