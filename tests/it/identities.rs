@@ -172,7 +172,10 @@ fn a_ready_token_tells_whose_it_is_what_it_allows_and_until_when() {
     assert_eq!((&status["account"]["upn"], &status["application"]), (&json!(APP), &json!(true)));
     assert!(status["scopes"].as_array().is_some_and(|scopes| !scopes.is_empty()), "{status}");
     let text = place.run(&["auth", "status"]).code(0).stdout;
-    assert!(text.contains("goes before every profile") && text.contains("good for"), "{text}");
+    assert!(
+        text.contains("takes precedence over every profile") && text.contains("good for"),
+        "{text}"
+    );
     let claims = json!({ "upn": "mei@bos.example", "scp": "Tasks.Read User.Read", "exp": 1 });
     let over = format!("e30.{}.", URL_SAFE_NO_PAD.encode(claims.to_string()));
     let place = Place::against_url(&stage.planner.url, &over);

@@ -181,7 +181,7 @@ fn login(settings: &Settings, ui: &Ui, args: &LoginArgs) -> Result<Exit, AppErro
             ui.note(&format!("planwright auth use {}       uses it from now on", profile.name));
         }
         if settings.token().is_some() {
-            ui.note("PLANWRIGHT_TOKEN is set, and goes before every profile: unset it.");
+            ui.note("PLANWRIGHT_TOKEN is set, and takes precedence over every profile: unset it.");
         }
     }
     Ok(Exit::Done)
@@ -311,7 +311,9 @@ fn with_token(ui: &Ui, token: &ReadyToken) -> Exit {
             "missing": missing_json(token.missing()),
         }));
     } else {
-        ui.answer("The token in PLANWRIGHT_TOKEN is used, and goes before every profile.");
+        ui.answer(
+            "The token in PLANWRIGHT_TOKEN is used, and takes precedence over every profile.",
+        );
         let is_told = !account.upn.is_empty() || !account.name.is_empty();
         let who = if is_told { account.who() } else { "unknown: it does not say".to_owned() };
         let mut lines = vec![("signed in as", who)];

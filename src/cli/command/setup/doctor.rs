@@ -32,7 +32,7 @@ const MAX_DIFFERENCE: i64 = 60;
 /// Check what Planwright needs, and say what to do about it
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It checks the workspace and its scripts, the policies in force, the walls around scripts, the state\nfolder with its journal, the sign-in, the service and the clock. It writes nothing but a sign-in that\nwas due to be renewed. The exit code is 1 if something will fail, and 0 if there are only warnings.\n\nExamples:\n  planwright doctor\n  planwright doctor --json\n  planwright doctor --as rook          as that agent would meet it"
+    after_help = "It checks the workspace and its scripts, the policies in force, the walls around scripts, the state\nfolder with its journal, the sign-in, the service and the clock. It writes nothing but a sign-in that\nwas due to be renewed. The exit code is 1 if something will fail, and 0 if there are only warnings.\n\nExamples:\n  planwright doctor\n  planwright doctor --json\n  planwright doctor --as rook          as that agent would see it"
 )]
 pub(crate) struct DoctorArgs {}
 
@@ -383,7 +383,7 @@ fn missing(missing: Vec<(&'static str, &'static str)>, remedy: &str, found: &mut
 
 /// Checks the ready token of the environment, as far as it tells of itself.
 fn ready_token(token: &ReadyToken, found: &mut Findings) {
-    let message = "the token in PLANWRIGHT_TOKEN, which goes before every profile";
+    let message = "the token in PLANWRIGHT_TOKEN, which takes precedence over every profile";
     if token.is_over() {
         let message = format!("{message}: its time is over");
         return found.problem("sign-in", message, "get another one, or unset PLANWRIGHT_TOKEN");
