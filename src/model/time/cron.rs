@@ -101,7 +101,7 @@ impl Cron {
         }
         let parser =
             CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let times = parser.parse(text).map_err(|error| bad(why(&parser, text, &error)))?;
+        let times = parser.parse(text).map_err(|error| bad(why(parser, text, &error)))?;
         let cron = Self { text: text.trim().to_owned(), times: Box::new(times) };
         if cron.following(DateTime::constant(2000, 1, 1, 0, 0, 0, 0)).is_none() {
             return Err(bad("there is no such day".to_owned()));
@@ -198,7 +198,7 @@ const FIELDS: [(&str, u8, u8); 5] = [
 
 /// Returns why a pattern is refused. The library does not say which field it means, so each is tried
 /// alone.
-fn why(parser: &CronParser, text: &str, error: &CronError) -> String {
+fn why(parser: CronParser, text: &str, error: &CronError) -> String {
     let fields = FIELDS.iter().zip(text.split_whitespace()).enumerate();
     let wrong = fields.into_iter().find_map(|(n, (field, given))| {
         let mut alone = ["*"; FIELDS.len()];
