@@ -29,7 +29,8 @@ fn a_report_says_held_only_of_what_is() {
     let looked = complete(&["--dry-run"]).code(7).says(&["Would be held for approval", held]);
     assert!(!looked.stderr.contains("Held for approval"), "{}", looked.stderr);
     let waits = complete(&[]).code(7).says(&["Held for approval", held]);
-    let id = waits.stdout.trim();
+    let command = waits.stderr.split("`planwright approve ").nth(1).unwrap();
+    let id = command.split('`').next().unwrap();
     let applied = place.run(&["approve", id]).code(0).says(&["Applied 1 change", approved]);
     assert!(!applied.stderr.contains(held), "{}", applied.stderr);
     let reopened = place.run(&["task", "reopen", MEIS, "--yes"]).code(0).says(&[approved]);
