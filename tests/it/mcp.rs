@@ -171,7 +171,7 @@ fn a_model_is_told_in_few_words_what_there_is() {
     let found = client.call("run_script", &json!({ "script": of(short) }));
     assert_eq!(found["structuredContent"]["result"], id, "{found}");
     // It is the beginning of an id, and nothing less: five characters might be anybody's title.
-    let missed = client.call("run_script", &json!({ "script": of(&short[..5]) }));
+    let missed = client.call("run_script", &json!({ "script": of(short.get(..5).unwrap()) }));
     assert_eq!(code(&missed), "not_found", "{missed}");
     let more = json!({ "plan": PLAN, "limit": 2, "cursor": few["next_cursor"] });
     let more = client.call("board", &more);
