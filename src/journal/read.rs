@@ -30,7 +30,7 @@ pub(crate) const WITHOUT_DETAILS: &str = "FROM intent
         AND json_extract(summary, '$.fields.references') IS NOT NULL
         AND NOT EXISTS (SELECT 1 FROM intent AS later
             JOIN outcome AS done ON done.intent_seq = later.seq AND done.outcome = 'applied'
-            WHERE later.path = '/planner/tasks/' || entity_id || '/details')";
+            WHERE later.step = 'details' AND later.path = '/planner/tasks/' || outcome.entity_id || '/details')";
 
 /// A run in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -32,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("store/0008_inbox_workspace.sql"),
     include_str!("store/0009_queue.sql"),
     include_str!("store/0010_pruned.sql"),
+    include_str!("store/0011_pruned_agent.sql"),
 ];
 /// Oldest usable version: in earlier ones, two connections that write and checkpoint can corrupt a
 /// database.

@@ -5,14 +5,8 @@ CREATE TABLE pruned (
     run_id TEXT PRIMARY KEY,
     seq INTEGER NOT NULL REFERENCES audit (seq)
 ) STRICT, WITHOUT ROWID;
--- The entities that those runs have created, and for which agent: no lost create may take one for its own,
--- and policies ask who made one.
-CREATE TABLE pruned_entity (
-    id TEXT NOT NULL,
-    service TEXT NOT NULL,
-    agent TEXT,
-    PRIMARY KEY (id, service)
-) STRICT, WITHOUT ROWID;
+-- The entities that those runs have created: no lost create may take one for its own.
+CREATE TABLE pruned_entity (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TRIGGER pruned_no_update BEFORE UPDATE ON pruned
 BEGIN SELECT RAISE(ABORT, 'the journal is never changed'); END;
 CREATE TRIGGER pruned_no_delete BEFORE DELETE ON pruned

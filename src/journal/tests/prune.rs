@@ -2,14 +2,19 @@
 
 use serde_json::{Value, json};
 
+use crate::change::ReadSet;
+use crate::change::draft::Draft;
 use crate::journal::Journal;
 use crate::journal::entry::{
     Intent, Judgement, NewRun, Note, NoteKind, Outcome, Pruned, Purpose, RunId, RunStatus, Settled,
+    StepId,
 };
 use crate::journal::inbox::{EntryState, InboxEntry, Submission};
 use crate::journal::kept::{KeptSet, KeptState};
 use crate::journal::store::prune::LAST_OF_ACTOR;
 use crate::journal::tests::{RUN, at, id, intent, journal, new_run, set, settled};
+use crate::model::snapshot::Snapshot;
+use crate::model::{PlanId, Reference, Task};
 
 const NOTHING: Pruned = Pruned { runs: 0, entries: 0 };
 
@@ -170,6 +175,47 @@ fn what_is_still_asked_about_a_task_outlives_its_run() {
     assert_eq!(journal.prune(at(100), &note(100)).unwrap().runs, 1);
     assert_eq!(made_by(), before);
     assert_eq!(journal.made_by("elsewhere", "made-0").unwrap(), None);
+}
+
+/// A task that was made with a key and has no details yet is still looked for by it; once they are written,
+/// its run goes like any other.
+#[test]
+fn a_task_that_is_looked_for_by_its_key_outlives_its_run() {
+    let keyed = {
+        let plan = PlanId::parse("xqQg5FS2LkCp935s-FIFm2QAFkHM").unwrap();
+        let mut draft = Draft::new("abc".into());
+        let id = draft.create_task(|id| Task::new(id, plan, "Keyed".into()));
+        draft.edit_task(None, None, &id, |edit| {
+            let details = edit.details.get_or_insert_default();
+            let reference = Reference { alias: Some("key".into()), kind: None };
+            details.references.insert("https://example.org/key".into(), reference);
+        });
+        draft.finish(&ReadSet::new(), &Snapshot::default())
+    };
+    for has_details in [false, true] {
+        let (_dir, journal) = journal();
+        let run = begin(&journal, 0, |_| {});
+        journal.judged(&run, at(0), &keyed, &json!([]), Judgement::Cleared).unwrap();
+        let mut parts =
+            vec![("itself", "POST", "/planner/tasks".to_owned(), Some("made".to_owned()))];
+        if has_details {
+            parts.push(("details", "PATCH", "/planner/tasks/made/details".to_owned(), None));
+        }
+        for (part, method, path, entity_id) in parts {
+            let step = StepId { round: 1, n: 1, step: part.into() };
+            let sent = Intent { step: step.clone(), method: method.into(), path, ..intent(1, 1) };
+            journal.intend(&run, at(0), &[sent]).unwrap();
+            let answer = Settled { step, entity_id, ..settled(1, 1, Outcome::Applied) };
+            journal.settle(&run, at(0), &[answer]).unwrap();
+        }
+        finish(&journal, &run, 0, &json!({}));
+        for n in 0..i64::try_from(LAST_OF_ACTOR).unwrap() {
+            let run = wrote(&journal, 10 + n, |_| {});
+            finish(&journal, &run, 200, &json!({}));
+        }
+        let pruned = journal.prune(at(100), &note(100)).unwrap().runs;
+        assert_eq!(pruned, usize::from(has_details), "details: {has_details}");
+    }
 }
 
 /// The run that drafted a set and the one that applied it stay and go together.
