@@ -354,6 +354,8 @@ impl Work<'_> {
             Some(Lost { no: *no, job, since, known, is_denied, undecided })
         });
         let mut lost: Vec<Lost> = lost.collect();
+        // What a person is to be asked about is nobody else's in the meantime.
+        lost.extend(self.parked(&parent));
         let (client, actor) = (self.driver.client.clone(), self.driver.actor.clone());
         let claims = self.driver.claims.clone();
         self.flights.spawn(async move {
@@ -370,8 +372,22 @@ impl Work<'_> {
                     .retain(|id| !one.known.contains(id) && (!ids.contains(id) || is_free(id)));
             }
             let matched = match_lost(&lost, &free, &actor);
-            Flight::Probed(matched.into_iter().map(|(no, id)| (no, Probed::Matched(id))).collect())
+            let matched = matched.into_iter().filter(|(no, _)| steps.contains(no));
+            Flight::Probed(matched.map(|(no, id)| (no, Probed::Matched(id))).collect())
         });
+    }
+
+    /// Returns the creates of this run below one parent that only a person can settle.
+    fn parked(&self, parent: &Parent) -> Vec<Lost> {
+        let parked = self.machine.ends().filter_map(|(no, end)| {
+            let End::Parked(ids) = end else { return None };
+            let job = self.machine.job(no)?.0;
+            let undecided = ids.iter().cloned().collect();
+            (job.parent().as_ref() == Some(parent)).then_some(())?;
+            let known = BTreeSet::new();
+            Some(Lost { no, job, since: self.since(no)?, known, is_denied: false, undecided })
+        });
+        parked.collect()
     }
 
     fn since(&self, no: StepNo) -> Option<Timestamp> {

@@ -461,10 +461,10 @@ mod tests {
 
     #[test]
     fn a_short_id_is_that_of_one_task() {
-        let ids = ["abcd1x", "abcd2x", "zzzz00"].map(str::to_owned);
-        assert_eq!(short("abcd1x", &ids), "abcd1");
-        assert_eq!(short("abcd2x", &ids), "abcd2");
-        assert_eq!(short("zzzz00", &ids), "zzzz");
+        let ids = ["abcdef1x", "abcdef2x", "zzzzzz00"].map(str::to_owned);
+        assert_eq!(short("abcdef1x", &ids), "abcdef1");
+        assert_eq!(short("abcdef2x", &ids), "abcdef2");
+        assert_eq!(short("zzzzzz00", &ids), "zzzzzz");
     }
 
     #[test]

@@ -256,6 +256,48 @@ fn lose_the_create(planner: &Planner, edited: impl Fn(&mut Value) + Send + 'stat
     });
 }
 
+/// After a commit the report numbers changes on, and their candidates were looked up under the numbers of
+/// the last segment: a resume forgot what it had asked, and adopted somebody else's task.
+#[test]
+fn what_a_person_was_asked_about_after_a_commit_stays_theirs() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", SOON);
+    let n = AtomicUsize::new(0);
+    planner.on_request(move |emulator, exchange| {
+        let is_create = exchange.method == "POST" && exchange.path.ends_with("/planner/tasks");
+        if is_create && n.fetch_add(1, Ordering::SeqCst) == 1 {
+            send(emulator, ROOK, "POST", "/planner/tasks", exchange.body.as_ref().unwrap());
+            let rules = json!([{ "method": "POST", "nth": 1, "action": { "drop_after": true } }]);
+            emulator.set_faults(serde_json::from_value(rules).unwrap()).unwrap();
+        }
+    });
+    let script = format!(
+        "let p = plan(\"{PLAN}\"); p.create_task(#{{ title: \"First\" }}); commit(); p.create_task(#{{ title: \"Second\" }});"
+    );
+    let report = place.script(&script, &["--json"]).code(8).json();
+    planner.on_request(|_, _| {});
+    planner.faults(&json!([]));
+    let parked = &report["changes"][1];
+    assert_eq!((&parked["n"], &parked["title"]), (&json!(2), &json!("Second")), "{report:#}");
+    let candidates = parked["candidates"].as_array().unwrap();
+    assert_eq!(candidates.len(), 2, "{report:#}");
+    // One of the two is renamed; the other would fit alone.
+    let path = format!("/planner/tasks/{}", candidates[0].as_str().unwrap());
+    planner.edit(ROOK, &path, &json!({ "title": "Second, renamed" }));
+    let run = report["run_id"].as_str().unwrap();
+    let resumed = place.run(&["resume", run, "--json"]).code(8).json();
+    let still = &resumed["changes"][0];
+    assert_eq!(still["status"], "unknown", "{resumed:#}");
+    let ids = |of: &Value| -> BTreeSet<String> {
+        of["candidates"].as_array().unwrap().iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(ids(still), ids(parked));
+    // The number is that of the report, the decision is about exactly those, and it counts at once.
+    let decided = place.run(&["resume", run, "--not-made", "2", "--json"]);
+    assert_eq!(decided.code, 0, "{} {}", decided.stdout, decided.stderr);
+}
+
 /// 3, 8: what could be ours, edited since, or somebody's is parked; a person decides, and the run
 /// goes on. The rest of the run can be taken back before.
 #[test]

@@ -1,4 +1,4 @@
-//! The approval of a held set: who may give it, and how it is applied, mark.
+//! The approval of a held set: who may give it, and how it is applied, once.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(crate) struct Approvable {
     pub(crate) saved: Saved,
     pub(crate) start: Start,
     /// True if whoever approves is signed in as the one who drafted it, so that it can be applied at
-    /// mark.
+    /// once.
     pub(crate) is_own: bool,
 }
 
@@ -180,7 +180,7 @@ impl App {
     }
 
     /// Reads a set again under the lock of whoever applies it. Somebody may have applied it since it was
-    /// read, or tried to: an approval is used mark.
+    /// read, or tried to: an approval is used once.
     fn still_approved(&self, id: &str, digest: &str, now: Timestamp) -> Result<KeptSet, AppError> {
         let set = self.kept_set(id, None, now)?;
         if set.state == KeptState::Approved && set.digest == digest {

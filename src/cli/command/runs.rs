@@ -163,7 +163,7 @@ fn show(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
             let first = lines.next().unwrap_or_default();
             context.ui.answer(&format!("  {:>3} {first}  [{standing}]", change.n));
             lines.for_each(|line| context.ui.answer(&format!("  {line}")));
-            let may_be = candidates(&run, change.n);
+            let may_be = candidates(&run, change);
             if trail.standing() == Standing::InDoubt && !may_be.is_empty() {
                 let text = format!("may have been created as {}", may_be.join(", "));
                 context.ui.answer(&format!("      {}", visible(&text)));

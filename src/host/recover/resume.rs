@@ -37,8 +37,6 @@ pub(crate) struct Times {
     now: Timestamp,
     /// How far that clock is ahead of the service's.
     ahead: SignedDuration,
-    /// The longest time that the answer to a request was waited for.
-    longest_wait: SignedDuration,
 }
 
 /// A person's decisions about creates in doubt, which nobody else can settle.
@@ -156,10 +154,7 @@ impl Host {
         }
         let now = self.clock.now();
         let ahead = now.duration_since(self.client.service_time(now));
-        let quarantine = SignedDuration::try_from(self.quarantine).unwrap_or(SignedDuration::MAX);
-        // Where nothing comes late, nothing is waited for either.
-        let longest_wait = GIVEN_UP_AFTER.min(quarantine);
-        let mut restored = Restored::from_chain(&chain, Times { now, ahead, longest_wait });
+        let mut restored = Restored::from_chain(&chain, Times { now, ahead });
         let is_beta = self.client.base().is_beta();
         if !is_beta && restored.set.changes().iter().any(Change::needs_beta) {
             return Err(Failure::from(crate::host::error::Error::NeedsBeta("this run")));
@@ -222,6 +217,7 @@ impl Host {
         // All decisions are checked before any of them is recorded.
         let mut creates = BTreeMap::new();
         for (n, id) in made.chain(not_made) {
+            let n = meant_by(chain, &restored.set, n);
             let key = (n, Part::Itself.to_string());
             let change = restored.set.change(n).cloned();
             let change = change.filter(|change| change.op() == Op::Create);
@@ -250,7 +246,7 @@ impl Host {
                 if let Some(of) = restored.unsettled.get_mut(&key) {
                     // Only those: the request may still be under way, and create another
                     // (design.md 2.4).
-                    let shown = chain.iter().flat_map(|run| candidates(run, change.n));
+                    let shown = chain.iter().flat_map(|run| candidates(run, &change));
                     of.ruled_out = Some(shown.collect());
                     of.undecided.clear();
                 }
@@ -357,7 +353,9 @@ impl Restored {
         for ((n, _), of) in &mut restored.unsettled {
             // From the run on whose attempt is in doubt: what was shown earlier was of another one.
             let since = chain.iter().skip_while(|run| run.start.id != of.run);
-            of.undecided = since.flat_map(|run| candidates(run, *n)).collect();
+            let change = restored.set.change(*n);
+            let shown = |run| change.map(|change| candidates(run, change)).unwrap_or_default();
+            of.undecided = since.flat_map(shown).collect();
         }
         restored
     }
@@ -382,11 +380,11 @@ impl Restored {
                 }
             }
             Some(Outcome::Unknown) | None => {
-                // Given up when that was recorded, or else when the longest wait was over.
+                // Given up when that was recorded, or else when the longest wait was over; but by now at
+                // the latest, for the process that waited is dead.
                 let given_up = attempt.settled.last().map(|(at, _)| *at);
-                let at = given_up.unwrap_or(attempt.at + times.longest_wait);
-                // A clock that was set back lengthens the quarantine by no more than that wait.
-                let age = times.now.duration_since(at).max(-times.longest_wait);
+                let at = given_up.unwrap_or(attempt.at + GIVEN_UP_AFTER).min(times.now);
+                let age = times.now.duration_since(at);
                 // Only its tag makes it safe to send a request again; a create has none.
                 let resend = intent.if_match.is_some().then(|| Resend {
                     method: intent.method.clone(),
@@ -499,13 +497,35 @@ impl Restored {
     }
 }
 
-/// Returns the ids of the candidates for a parked create, as the run's report has them.
+/// Returns the ids of the candidates for a parked create, as the run's report has them. It goes by the
+/// id of the change: its number in the report counts the segments before its own as well.
 #[must_use]
-pub fn candidates(run: &Run, n: usize) -> Vec<String> {
+pub fn candidates(run: &Run, change: &Change) -> Vec<String> {
+    let id = change.id().to_string();
+    reported(run).find(|shown| shown["id"] == id).map(may_be).unwrap_or_default()
+}
+
+/// Returns the changes of a run's report.
+fn reported(run: &Run) -> impl Iterator<Item = &Value> {
     let changes = run.finish.as_ref().and_then(|finish| finish.report["changes"].as_array());
-    let change = changes.into_iter().flatten().find(|change| change["n"] == n);
-    let ids = change.and_then(|change| change["candidates"].as_array()).into_iter().flatten();
+    changes.into_iter().flatten()
+}
+
+/// Returns the ids of what a reported change may have made.
+fn may_be(shown: &Value) -> Vec<String> {
+    let ids = shown["candidates"].as_array().into_iter().flatten();
     ids.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Returns the number, in the set that is carried on, of the change that a person means by a number: that
+/// of the last report in which something is asked about it.
+fn meant_by(chain: &[Run], set: &ChangeSet, n: usize) -> usize {
+    let asked = |run: &Run| {
+        let shown = reported(run).find(|shown| shown["n"] == n && !may_be(shown).is_empty())?;
+        let change = set.changes().iter().find(|change| shown["id"] == change.id().to_string())?;
+        Some(change.n)
+    };
+    chain.iter().rev().find_map(asked).unwrap_or(n)
 }
 
 /// Returns a run and those that carried it on, in the order in which they began.
