@@ -285,3 +285,29 @@ fn a_comment_can_be_saved_and_applied() {
     place.run(&["apply", "set.json"]).code(0).says(&["Applied 1 change"]);
     assert_eq!(comments(&place, TASK), ["later"]);
 }
+
+#[test]
+fn what_a_run_has_commented_itself_is_nobody_elses_doing() {
+    let script = of_task(
+        "print(t.comments.len); t.comment(\"B\"); commit(); t.priority = 4; print(t.comments.len);",
+    );
+    for is_alone in [true, false] {
+        let planner = Planner::demo();
+        let place = place(&planner);
+        let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
+        planner.say(MEI, &id, "A");
+        let mut n_writes = 0;
+        planner.on_request(move |emulator, exchange| {
+            n_writes +=
+                u32::from(exchange.method == "POST" && exchange.path.ends_with("/messages"));
+            if n_writes == 1 && !is_alone {
+                n_writes += 1;
+                crate::support::say(emulator, MEI, &id, "C");
+            }
+        });
+        let done = place.script(&script, &["--json"]);
+        assert_eq!(done.code, if is_alone { 0 } else { 8 }, "{}{}", done.stdout, done.stderr);
+        let priority = planner.task(TASK)["priority"].clone();
+        assert_eq!(priority == 4, is_alone, "{}", done.stdout);
+    }
+}

@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::change::read::ReadValue;
 use crate::change::{Change, ChangeSet, EntityId, Field, Op, Read, ReadSet};
 use crate::host::apply::drift::Elsewhere;
@@ -89,7 +91,9 @@ impl Grounds {
             match answer {
                 ReadAnswer::Digest(digest) => now.digest().as_ref() != Some(digest),
                 // Both sides without the run's own entities: lists it has added to have not moved.
-                ReadAnswer::Whole(answer) => self.not_own(now) != self.not_own(answer.clone()),
+                ReadAnswer::Whole(answer) => {
+                    self.not_own(read, now) != self.not_own(read, answer.clone())
+                }
             }
         });
         moved.map(move |(read, _)| Elsewhere {
@@ -100,9 +104,15 @@ impl Grounds {
     }
 
     /// Returns an answer without what the run itself has changed.
-    fn not_own(&self, mut answer: ReadValue) -> ReadValue {
-        if let ReadValue::Ids(ids) = &mut answer {
-            ids.retain(|id| !self.own.contains(id));
+    fn not_own(&self, read: &Read, mut answer: ReadValue) -> ReadValue {
+        match (read, &mut answer) {
+            (_, ReadValue::Ids(ids)) => ids.retain(|id| !self.own.contains(id)),
+            // Comments are compared with their texts, because others edit theirs.
+            (Read::Comments(_), ReadValue::Value(Value::Array(comments))) => {
+                let is_own = |id: &str| self.own.contains(id);
+                comments.retain(|comment| !comment["id"].as_str().is_some_and(is_own));
+            }
+            _ => {}
         }
         answer
     }
