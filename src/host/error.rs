@@ -77,6 +77,9 @@ pub enum Error {
     /// Graph's beta is needed, and is not in use.
     #[error("{0} needs Graph's beta")]
     NeedsBeta(&'static str),
+    /// An application asked for what only a signed-in user has.
+    #[error("{0} needs a user, and an application is signed in")]
+    NeedsUser(&'static str),
     /// A malformed id.
     #[error(transparent)]
     Id(#[from] InvalidId),
@@ -115,6 +118,7 @@ impl Error {
             Self::NotMember(_) => "not_member",
             Self::TasksOfOthers(_) => "not_permitted",
             Self::NeedsBeta(_) => "needs_beta",
+            Self::NeedsUser(_) => "app_only",
             Self::Journal(_) => "journal",
             Self::Relayed(error) => error.code(),
             Self::Stopped(reason) => reason.code(),
@@ -186,6 +190,10 @@ impl Error {
             ),
             Self::NeedsBeta(_) => Some(
                 "add `--beta`, or `beta = true` to planwright.toml; Microsoft may change it without notice"
+                    .to_owned(),
+            ),
+            Self::NeedsUser(_) => Some(
+                "sign in as a user: `planwright auth login`, or act as one who has: `--profile NAME`"
                     .to_owned(),
             ),
             Self::Graph(error) => graph_hint(error),

@@ -219,6 +219,7 @@ impl Host {
             me,
             agent: agent.map(|agent| agent.name.clone()),
             beta: self.client.base().is_beta(),
+            is_application: self.client.application().is_some(),
             scope: agent.and_then(|agent| agent.plans.clone()),
             named: Arc::new(resolved.known),
             reads: self.max_reads,

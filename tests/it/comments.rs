@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::crash::kill_at;
+use crate::sign_in::Stage;
 use crate::support::{PLAN, Place, Planner, ROOK};
 
 const TASK: &str = "Book the room for the customer day";
@@ -310,4 +311,19 @@ fn what_a_run_has_commented_itself_is_nobody_elses_doing() {
         let priority = planner.task(TASK)["priority"].clone();
         assert_eq!(priority == 4, is_alone, "{}", done.stdout);
     }
+}
+
+#[test]
+fn an_application_has_no_chat() {
+    let stage = Stage::new();
+    stage.by_secret().code(0);
+    stage.place.file("planwright.toml", BETA);
+    // Those of the sign-in.
+    let _forgotten = stage.planner.writes();
+    for line in ["t.priority = 9; t.comment(\"hi\");", "t.priority = 9; t.comments.len"] {
+        let told = stage.fed(&["run", "-", "--json"], &of_task(line)).code(5).json();
+        assert_eq!(told["error"]["code"], "app_only", "{told}");
+        assert!(told["error"]["hint"].as_str().unwrap().contains("sign in as a user"), "{told}");
+    }
+    assert_eq!(stage.planner.writes().len(), 0);
 }

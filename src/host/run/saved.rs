@@ -86,6 +86,12 @@ impl Host {
             run.fail(Failure::from(Error::NeedsBeta("this change set")));
             return run.finish().await;
         }
+        // The same goes for a chat, which is for users only (planner-api.md 2.9).
+        let has_comments = set.changes().iter().any(|it| matches!(it.write, Write::Comment(_)));
+        if run.session.facts().is_application && has_comments {
+            run.fail(Failure::from(Error::NeedsUser("a comment on a task")));
+            return run.finish().await;
+        }
         run.grounds.extend(grounds);
         run.apply_loaded(set, drafted_in).await;
         run.finish().await

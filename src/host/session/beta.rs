@@ -19,6 +19,12 @@ impl Session {
         if self.facts().beta { Ok(()) } else { Err(Error::NeedsBeta(what)) }
     }
 
+    /// Checks that there may be a chat: it is for users only (planner-api.md 2.9).
+    fn check_chat(&self, what: &'static str) -> Result<(), Error> {
+        self.check_beta(what)?;
+        if self.facts().is_application { Err(Error::NeedsUser(what)) } else { Ok(()) }
+    }
+
     /// Returns the members of the roster that contains a plan, those that the run adds included;
     /// `None` for a plan outside any.
     ///
@@ -48,10 +54,11 @@ impl Session {
     /// Returns the comments on a task, the oldest first, those that the run adds included.
     ///
     /// # Errors
-    /// The beta is not in use, the task does not exist, or the service cannot be reached.
+    /// The beta is not in use, an application is signed in, the task does not exist, or the service
+    /// cannot be reached.
     pub fn comments(&self, id: &TaskId) -> Result<Vec<Comment>, Error> {
         let id = &*self.real(id);
-        self.check_beta("reading the comments of a task")?;
+        self.check_chat("reading the comments of a task")?;
         // Found out first whether the actor may see it.
         self.with_task(id, |_| ())?;
         let mut comments = self.read_comments(id)?;
@@ -137,10 +144,11 @@ impl Editor<'_> {
     /// nothing is deleted without one (rule R3).
     ///
     /// # Errors
-    /// The beta is not in use, the text is empty or too long, or as [`Self::edit_task`].
+    /// The beta is not in use, an application is signed in, the text is empty or too long, or as
+    /// [`Self::edit_task`].
     pub fn add_comment(self, id: &TaskId, text: &str) -> Result<(), Error> {
         let id = &*self.real(id);
-        self.check_beta("a comment on a task")?;
+        self.check_chat("a comment on a task")?;
         let text = text.trim();
         Self::refuse(comment_over(text, &self.facts().limits))?;
         let (plan, title) = match id.is_provisional() {

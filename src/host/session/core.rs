@@ -48,6 +48,8 @@ pub struct Facts {
     pub agent: Option<String>,
     /// True if Graph's beta is in use.
     pub beta: bool,
+    /// True if an application is signed in as itself, who has no chats.
+    pub is_application: bool,
     /// The plans (titles or ids) that the agent may see; `None` for all (rule R4).
     pub scope: Option<BTreeSet<String>>,
     /// The plans that names in the configuration stand for.

@@ -34,6 +34,7 @@ pub(crate) struct Start {
     me: User,
     agent: Option<String>,
     beta: bool,
+    is_application: bool,
     nonce: String,
     reads: u64,
     edits: usize,
@@ -127,6 +128,7 @@ fn session_asking(start: Start, segment: usize, host: &HostLink) -> Session {
         me: start.me.clone(),
         agent: start.agent.clone(),
         beta: start.beta,
+        is_application: start.is_application,
         // The host confines the answers, so this side needs no scope.
         scope: None,
         named: Arc::default(),
@@ -232,6 +234,7 @@ impl Session {
             me: facts.me.clone(),
             agent: facts.agent.clone(),
             beta: facts.beta,
+            is_application: facts.is_application,
             nonce,
             reads: facts.reads,
             edits: facts.edits,
@@ -384,7 +387,9 @@ impl Session {
                 _ => false,
             }),
         };
-        self.facts().beta && is_known && comment_over(&comment.text, &self.facts().limits).is_none()
+        let facts = self.facts();
+        let may_chat = facts.beta && !facts.is_application;
+        may_chat && is_known && comment_over(&comment.text, &facts.limits).is_none()
     }
 }
 
