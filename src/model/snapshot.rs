@@ -346,9 +346,12 @@ impl Snapshot {
         self.comments.get(task).map(Vec::as_slice)
     }
 
-    /// Keeps the comments on a task, without those that were deleted.
+    /// Keeps the comments on a task in the order in which they were written, without those that
+    /// were deleted.
     pub fn set_comments(&mut self, task: TaskId, mut comments: Vec<Comment>) {
         comments.retain(|comment| !comment.is_deleted);
+        // The service promises no order, and one that changes would look like somebody's doing.
+        comments.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
         self.comments.entry(task).or_insert(comments);
     }
 

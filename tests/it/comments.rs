@@ -1,5 +1,7 @@
 //! Comments on tasks (beta): read, written once and last, judged, and never taken back.
 
+use planwright::model::snapshot::Snapshot;
+use planwright::model::{Comment, CommentId, TaskId};
 use serde_json::{Value, json};
 
 use crate::crash::kill_at;
@@ -326,4 +328,24 @@ fn an_application_has_no_chat() {
         assert!(told["error"]["hint"].as_str().unwrap().contains("sign in as a user"), "{told}");
     }
     assert_eq!(stage.planner.writes().len(), 0);
+}
+
+#[test]
+fn comments_are_in_the_order_in_which_they_were_written() {
+    let of = |id: &str, at: &str| Comment {
+        id: CommentId::parse(id).unwrap(),
+        content: String::new(),
+        is_html: false,
+        by: None,
+        at: Some(at.parse().unwrap()),
+        edited_at: None,
+        is_deleted: false,
+    };
+    let (early, late) = ("2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z");
+    let task = TaskId::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAA").unwrap();
+    let mut board = Snapshot::default();
+    board.set_comments(task.clone(), vec![of("c", late), of("b", late), of("z", early)]);
+    let ids: Vec<&str> =
+        board.comments_on(&task).unwrap().iter().map(|comment| comment.id.as_str()).collect();
+    assert_eq!(ids, ["z", "b", "c"]);
 }
