@@ -289,6 +289,65 @@ fn a_comment_can_be_saved_and_applied() {
     assert_eq!(comments(&place, TASK), ["later"]);
 }
 
+/// Asks a person about every comment.
+const ASK: &str =
+    r#"fn review_change(change, run) { if change.entity == "comment" { hold("a comment"); } }"#;
+
+fn move_away(place: &Place) {
+    place.run(&["task", "move", TASK, "--to-plan", "Website Relaunch"]).code(0);
+}
+
+#[test]
+fn a_held_comment_is_not_written_once_its_task_is_in_another_plan() {
+    for is_moved in [false, true] {
+        let planner = Planner::demo();
+        let place = Place::against(&planner);
+        place.file("scripts/policies/ask.rhai", ASK);
+        let config = BETA.replace("always = []", "always = [\"ask\"]");
+        place.file("planwright.toml", &format!("{config}[agents.bot]\nplans = [\"{PLAN}\"]\n"));
+        let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
+        let script = format!(
+            "let t = task(\"{id}\"); t.priority = 9; commit(); t.comment(\"segment two\");"
+        );
+        let held = place.script(&script, &["--as", "bot", "--json"]).code(8).json();
+        let pending = held["pending"].as_str().unwrap();
+        if is_moved {
+            move_away(&place);
+            let told = place.run(&["approve", pending, "--json"]).code(4).stdout;
+            assert!(told.contains("moved it to another plan"), "{told}");
+            assert!(comments(&place, TASK).is_empty());
+        } else {
+            place.run(&["approve", pending]).code(0);
+            assert_eq!(comments(&place, TASK), ["segment two"]);
+        }
+    }
+}
+
+#[test]
+fn a_resumed_comment_is_not_written_once_its_task_is_in_another_plan() {
+    let refused = json!([{ "method": "POST", "path": "/messages", "action": { "status": 403 } }]);
+    // Moved by somebody else; by the run itself; by nobody, since the run has made it.
+    for (script, is_moved, task, is_written) in [
+        ("t.priority = 1; t.comment(\"x\");", true, TASK, false),
+        ("t.move_to_plan(plan(\"Website Relaunch\")); t.comment(\"x\");", false, TASK, true),
+        ("p.create_task(#{ title: \"Fresh\" }).comment(\"x\");", false, "Fresh", true),
+    ] {
+        let planner = Planner::demo();
+        let place = place(&planner);
+        planner.faults(&refused);
+        let report = place.script(&of_task(script), &["--json"]);
+        assert_ne!(report.code, 0, "{}", report.stdout);
+        let run = report.json()["run_id"].as_str().unwrap().to_owned();
+        planner.faults(&json!([]));
+        if is_moved {
+            move_away(&place);
+        }
+        let resumed = place.run(&["resume", &run]);
+        assert_eq!(resumed.code == 0, is_written, "{script}: {}{}", resumed.stdout, resumed.stderr);
+        assert_eq!(comments(&place, task).len(), usize::from(is_written), "{script}");
+    }
+}
+
 #[test]
 fn what_a_run_has_commented_itself_is_nobody_elses_doing() {
     let script = of_task(

@@ -13,8 +13,8 @@ use crate::change::{
     TaskBasis, TaskState, Write, holds, merge,
 };
 use crate::host::apply::outcome::Outcome;
-use crate::model::snapshot::Snapshot;
-use crate::model::{ETag, Task, TaskId, Versioned};
+use crate::model::snapshot::{Own as _, Snapshot};
+use crate::model::{ETag, NewComment, Task, TaskId, Versioned};
 
 /// The difference between the board that a set rests on and the board as it is now.
 #[derive(Debug)]
@@ -147,8 +147,23 @@ fn rest_on_now(change: &mut Change, now: &Snapshot, ledger: &Ledger) -> Result<(
             rest_edit_on(edit, now.bucket(&id))
         }
         Write::Task(edit) => rest_task_on(edit, now, done, &change.reads),
-        Write::Comment(_) => Ok(()),
+        Write::Comment(edit) => stay_on(edit.known(), now, ledger),
     }
+}
+
+/// Checks that the task of a comment is still where the comment was judged: in the same plan, and in
+/// sight of the actor (rule R4).
+fn stay_on(comment: &NewComment, now: &Snapshot, ledger: &Ledger) -> Result<(), Moved> {
+    let task = &comment.task;
+    // What the run creates is not on the board that it is compared with.
+    if task.is_provisional() || ledger.made(task.as_str()) {
+        return Ok(());
+    }
+    if now.task(task).is_some_and(|task| task.value.plan == comment.plan) {
+        return Ok(());
+    }
+    let message = "someone else deleted its task, or moved it to another plan, since it was read";
+    Err(Moved { fields: Vec::new(), message: Some(message.to_owned()), may_replay: true })
 }
 
 const GONE: Moved = Moved { fields: Vec::new(), message: None, may_replay: true };

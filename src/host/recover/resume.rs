@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::change::apply::step::target;
 use crate::change::apply::{Doubt, Ledger, Parent, Part, PartState, Resend, Target, left_of};
-use crate::change::{Change, ChangeSet, EntityId, Op, Write};
+use crate::change::{Change, ChangeSet, Edit, EntityId, Op, Write};
 use crate::graph::{Client, Error};
 use crate::host::apply::probe::candidates as candidates_in;
 use crate::host::apply::{PartNo, Unsettled};
@@ -451,7 +451,8 @@ impl Restored {
         let doubts: BTreeSet<usize> = self.in_doubt().map(|change| change.n).collect();
         let mut left = Vec::new();
         for change in self.set.changes() {
-            let with_ids = self.ledger.with_ids(change);
+            let mut with_ids = self.ledger.with_ids(change);
+            self.follow_move(&mut with_ids);
             // As text, because a description may mention a new entity, not only a field with an id.
             let text = serde_json::to_string(&with_ids).unwrap_or_default();
             let needs_unknown = unknown.iter().any(|id| text.contains(id.as_str()));
@@ -473,6 +474,21 @@ impl Restored {
             }
         }
         ChangeSet::in_this_order(left)
+    }
+
+    /// Has a comment rest on the plan to which the run itself has moved its task.
+    fn follow_move(&self, change: &mut Change) {
+        let Write::Comment(Edit::Create { after: comment }) = &mut change.write else { return };
+        let id = EntityId::Task(comment.task.clone());
+        if !self.ledger.has(&id, &Part::Itself) {
+            return;
+        }
+        let written = self.set.changes().iter().find(|change| change.id() == id);
+        if let Some(Write::Task(edit)) = written.map(|change| &change.write)
+            && let Some(after) = edit.after()
+        {
+            comment.plan.clone_from(&after.task.plan);
+        }
     }
 
     /// Returns the changes of which a part is in doubt.

@@ -64,6 +64,14 @@ impl Needs {
         if change.op() == Op::Delete && change.entity() != Entity::Task {
             self.lists.insert(Read::Tasks(change.plan().clone()));
         }
+        // It is only ever created, on a task that must still be where it was.
+        if let Write::Comment(edit) = &change.write {
+            let comment = edit.known();
+            if !comment.task.is_provisional() {
+                self.tasks.entry(comment.plan.clone()).or_default().insert(comment.task.clone());
+            }
+            return;
+        }
         if change.op() == Op::Create {
             return;
         }
