@@ -288,7 +288,7 @@ impl Journal {
                 on.prepare_cached(sql)?.query_row([run.as_str()], |row| row.get(0)).optional()?;
             let Some(entry) = entry else { return Ok(None) };
             // Records are in canonical form, so their fields can be searched as text. Parameters, which
-            // may look the same, are of later than the id.
+            // may look the same, come after the id.
             let sign = format!("\"entry\":{}", canonical(&entry.as_str().into()));
             let sql = "SELECT record FROM audit WHERE instr(record, ?1) > 0 ORDER BY seq";
             let mut statement = on.prepare_cached(sql)?;
@@ -409,6 +409,23 @@ impl Journal {
     /// The journal cannot be read, or has no such run.
     pub fn carries_on(&self, run: &RunId) -> Result<Option<RunId>, Error> {
         self.store.read(|on| carries_on(on, run))
+    }
+
+    /// Returns the run that a run owes itself to, if another asked for what it does: the one that it
+    /// carries on, or the one that drafted the held set which it carries out.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn goes_back_to(&self, run: &RunId) -> Result<Option<RunId>, Error> {
+        self.store.read(|on| {
+            // A set that was only previewed is asked for by whoever applies it.
+            let sql = "SELECT parent FROM run WHERE id = ?1 AND parent IS NOT NULL
+                AND (purpose = 'resume' OR (purpose = 'apply' AND EXISTS (SELECT 1 FROM kept_set
+                    WHERE kept_set.run_id = run.parent AND state <> 'previewed')))";
+            let parent: Option<String> =
+                on.prepare_cached(sql)?.query_row([run.as_str()], |row| row.get(0)).optional()?;
+            parent.as_deref().map(run_id).transpose()
+        })
     }
 
     /// Returns the runs that carry a kept set out, begun since its last step; `None` if there are

@@ -181,8 +181,51 @@ fn four_eyes_are_those_of_people_and_not_of_the_server() {
     let id = ask(&unknown, 3);
     assert_eq!(approve(&admin, &id).is(403).code(), "four_eyes");
     let ana = [("PLANWRIGHT_TOKEN", "emulator:ana@bos.example")];
-    place.run_with(&["approve", &id], "", &ana).code(1).says(&["somebody", "--user"]);
+    place.run_with(&["approve", &id], "", &ana).code(1).says(&[
+        "somebody",
+        "--user UPN",
+        "ask for it again",
+        &format!("planwright reject {id}"),
+    ]);
     assert_eq!(planner.task(MEIS)["priority"], 1);
+    place.run(&["audit", "verify"]).code(0);
+}
+
+/// Whoever asked for a run has asked for the rest of it as well, however often it was carried on.
+#[test]
+fn what_carries_on_a_run_is_not_approved_by_whoever_asked_for_it() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[approvals]\nfour_eyes = true\n[policies]\nalways = []\n");
+    let (meis, anas) =
+        (token_of(&place, "mei", "admin", "mei"), token_of(&place, "ana", "approver", "ana"));
+    let ana = [("PLANWRIGHT_TOKEN", "emulator:ana@bos.example")];
+    let server = Server::start_with(&place, &ana);
+    let approve = |who: &str, id: &str| {
+        server.post(who, &format!("/api/v1/pending/{id}/approve"), &json!({}))
+    };
+    let titles = [TASK, MEIS, "Answer the auditor's questions"];
+    let script: String = titles
+        .iter()
+        .map(|title| format!("plan(\"{PLAN}\").task(\"{title}\").update(#{{ priority: 2 }});\n"))
+        .collect();
+    let wish = json!({ "script": script });
+    let report = server.post(&meis, "/api/v1/runs?wait=60", &wish).is(200).json();
+    let mut id = report["pending"].as_str().unwrap().to_owned();
+    for rest in [2, 1] {
+        assert_eq!(approve(&meis, &id).is(403).code(), "four_eyes", "{rest} are left after this");
+        planner.faults(&json!([
+            { "method": "PATCH", "path": "/planner/tasks", "nth": 2, "times": 9, "action": { "status": 403 } },
+        ]));
+        let partial = approve(&anas, &id).json();
+        assert!(partial.to_string().contains("partial"), "{partial:#}");
+        planner.faults(&json!([]));
+        let resumed = place.run_with(&["resume", "--json"], "", &ana).code(7).json();
+        id = resumed[0]["pending"].as_str().unwrap().to_owned();
+    }
+    assert_eq!(approve(&meis, &id).is(403).code(), "four_eyes");
+    assert_eq!(approve(&anas, &id).is(200).json()["status"], "applied");
+    assert!(titles.iter().all(|title| planner.task(title)["priority"] == 2));
     place.run(&["audit", "verify"]).code(0);
 }
 

@@ -13,6 +13,9 @@ use crate::change::Saved;
 use crate::journal::kept::KeptSet;
 use crate::model::User;
 
+/// The most runs of which each goes back to another and that are followed.
+const MAX_CHAIN: usize = 1_000;
+
 /// A person who came to a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Visitor {
@@ -28,12 +31,33 @@ impl Visitor {
     /// # Errors
     /// Nobody has said.
     fn known(&self) -> Result<&OfUser, AppError> {
+        let name = &self.name;
+        self.said(|| {
+            format!(
+                "`planwright serve token revoke --name {name}`, then create it again with `--user UPN`"
+            )
+        })
+    }
+
+    /// Returns the user that they were when they asked for a set.
+    ///
+    /// # Errors
+    /// Nobody had said, and what is on record stays so.
+    fn known_as_asker(&self, set: &KeptSet) -> Result<&OfUser, AppError> {
+        self.said(|| {
+            format!(
+                "ask for it again under a token with a user, which `planwright serve token create --name NAME --role admin --user UPN` makes, and reject this one: `planwright reject {}`",
+                set.run
+            )
+        })
+    }
+
+    fn said(&self, hint: impl FnOnce() -> String) -> Result<&OfUser, AppError> {
         self.user.as_ref().ok_or_else(|| {
             let name = &self.name;
-            let message = format!("nobody has said which user `{name}` is: it may be one and the same");
-            AppError::new("four_eyes", message).hint(format!(
-                "`planwright serve token revoke --name {name}`, then create it again with `--user UPN`"
-            ))
+            let message =
+                format!("nobody has said which user `{name}` is: it may be one and the same");
+            AppError::new("four_eyes", message).hint(hint())
         })
     }
 }
@@ -67,7 +91,7 @@ impl App {
         let is_own = match self.asker(set)? {
             Some(asker) => {
                 let is_same = visitor.is_some_and(|visitor| visitor.name == asker.name);
-                is_same || asker.known()?.id == me
+                is_same || asker.known_as_asker(set)?.id == me
             }
             None => saved.actor.as_str() == me,
         };
@@ -80,15 +104,25 @@ impl App {
     }
 
     /// Returns the visitor of a server who asked for what a set is of; `None` if it was asked for at the
-    /// command line, under the sign-in of the run's actor.
+    /// command line, under the sign-in of the run's actor. What carries on, or carries out, what somebody
+    /// asked for is asked for by them.
     fn asker(&self, set: &KeptSet) -> Result<Option<Visitor>, AppError> {
         let Some(journal) = self.state_folder()?.open_to_read()? else { return Ok(None) };
-        let mut record = journal.submission_of(&set.run).map_err(|error| failed(&error))?;
-        if record.is_none()
-            && let Some(root) = self.carries_on(set)?
-        {
-            record = journal.submission_of(&root).map_err(|error| failed(&error))?;
+        let mut run = set.run.clone();
+        for _ in 0..MAX_CHAIN {
+            let record = journal.submission_of(&run).map_err(|error| failed(&error))?;
+            if record.is_some() {
+                return Ok(record.as_ref().and_then(asker_of));
+            }
+            match journal.goes_back_to(&run).map_err(|error| failed(&error))? {
+                Some(earlier) => run = earlier,
+                None => return Ok(None),
+            }
         }
-        Ok(record.as_ref().and_then(asker_of))
+        Err(AppError::new(
+            "four_eyes",
+            "nobody can say who asked for this: too many runs led to it",
+        )
+        .hint(format!("ask for it again, and reject this one: `planwright reject {}`", set.run)))
     }
 }
