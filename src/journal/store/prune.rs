@@ -143,9 +143,19 @@ fn candidates(on: &Connection, before: Timestamp) -> Result<Vec<RunId>, Fault> {
     by_family.into_values().flatten().map(run_id).collect()
 }
 
-/// The entries that can go: those that are over, but for those with a key, which must stay known.
+/// The entries that can go: those that are over, but for those with a key, which must stay known, and
+/// those that say who asked for what still waits for a person, or may yet be carried on and then wait.
 const ENTRIES: &str = "state NOT IN ('queued', 'running') AND key IS NULL
-    AND substr(ended_at, 1, 10) < ?1";
+    AND substr(ended_at, 1, 10) < ?1
+    AND NOT EXISTS (
+        WITH RECURSIVE open (id) AS (
+            SELECT run_id FROM kept_set WHERE state IN ('pending', 'approved')
+            UNION SELECT run.id FROM run LEFT JOIN finish ON finish.run_id = run.id
+                WHERE finish.at IS NULL OR coalesce(json_extract(finish.report, '$.unfinished'), 0)
+            UNION SELECT run.parent FROM run JOIN open ON run.id = open.id
+                WHERE run.parent IS NOT NULL
+        )
+        SELECT 1 FROM open WHERE open.id IN (inbox.run_id, inbox.id))";
 
 fn day(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d").to_string()

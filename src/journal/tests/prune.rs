@@ -244,3 +244,69 @@ fn a_set_stays_with_the_run_that_applied_it() {
     assert_eq!(journal.prune(at(100), &note(100)).unwrap(), NOTHING);
     assert_eq!(left(&journal), [applied, drafted]);
 }
+
+/// An entry says who asked for a set, and whoever asked must not approve it.
+#[test]
+fn who_asked_for_what_still_waits_stays_known() {
+    let (_dir, journal) = journal();
+    let submit = |run: &RunId| {
+        let entry = InboxEntry {
+            state: EntryState::Done,
+            ended_at: Some(at(1)),
+            run: Some(run.clone()),
+            ..InboxEntry::queued(
+                ("embedded".into(), String::new()),
+                ("tidy".into(), json!({})),
+                "rook@bos.example".into(),
+                at(0),
+            )
+        };
+        journal.submit(&Submission::new(&entry, &note(0))).unwrap();
+        entry
+    };
+    let keep = |run: &RunId, state: KeptState| {
+        journal
+            .keep(&KeptSet {
+                run: run.clone(),
+                at: at(0),
+                expires_at: None,
+                digest: "sha256:0".into(),
+                changes: 1,
+                saved: "{}".into(),
+                state,
+                decided_by: None,
+                reason: None,
+                applied_by: None,
+                moved_seq: None,
+            })
+            .unwrap();
+    };
+    let held = |n: i64, state: KeptState| {
+        let run = begin(&journal, n, |_| {});
+        finish(&journal, &run, n, &json!({}));
+        keep(&run, state);
+        submit(&run)
+    };
+    // Held, approved, and one of which the rest is held or may yet be; and two that are over.
+    let mut kept = vec![held(0, KeptState::Pending), held(1, KeptState::Approved)];
+    kept.push(held(2, KeptState::Applied));
+    let applied = begin(&journal, 3, |run| {
+        (run.purpose, run.parent) = (Purpose::Apply, Some(nth(2)));
+    });
+    finish(&journal, &applied, 3, &json!({ "unfinished": true }));
+    let over = [held(4, KeptState::Rejected), held(5, KeptState::Applied)];
+    let later = at(3 * 86_400);
+    assert_eq!(journal.prunable(later).unwrap().entries, over.len());
+    let rest = begin(&journal, 6, |run| {
+        (run.purpose, run.parent) = (Purpose::Resume, Some(applied.clone()));
+    });
+    finish(&journal, &rest, 6, &json!({}));
+    keep(&rest, KeptState::Pending);
+    assert_eq!(journal.prune(later, &note(9)).unwrap().entries, over.len());
+    for entry in kept {
+        assert_eq!(journal.inbox_entry(&entry.id).unwrap(), Some(entry));
+    }
+    for entry in over {
+        assert_eq!(journal.inbox_entry(&entry.id).unwrap(), None);
+    }
+}
