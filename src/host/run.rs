@@ -28,6 +28,7 @@ use crate::host::thread::{self, Crash};
 use crate::journal::{Judgement, NewRun, Purpose, RunId};
 use crate::model::{PlanId, Task, User, Versioned};
 use crate::policy::{Earlier, Reviewed, Ruling, Verdict};
+use crate::wire::entity::Any;
 use crate::wire::request;
 
 pub mod approver;
@@ -294,6 +295,23 @@ impl Host {
             return Ok(Resolved::default());
         }
         self.resolve_plans(me, names, &own).await
+    }
+
+    /// Asks the service for a little, to see that it answers.
+    ///
+    /// # Errors
+    /// It does not as it should.
+    pub(crate) async fn greet(&self) -> Result<(), Failure> {
+        if self.client.application().is_none() {
+            return self.me().await.map(drop);
+        }
+        match self.client.read::<Any>(&request::any_group()).await {
+            // An application works without the right to look for groups.
+            Err(error) if !error.refusal().is_some_and(|refusal| refusal.is_forbidden()) => {
+                Err(Failure::from(crate::host::error::Error::from(error)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns the signed-in user, or the application that is signed in as itself.

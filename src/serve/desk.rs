@@ -33,7 +33,7 @@ use crate::serve::unpoisoned::unpoisoned;
 const MAX_WORK: usize = 16;
 /// The time for which a board that was read is shown again.
 const FRESH: Duration = Duration::from_secs(2);
-/// The time for which it is taken for known whether the service is within reach, and the longest wait for it.
+/// The time for which it is taken for known whether the service answers, and the longest wait for it.
 const REACHED_FOR: Duration = Duration::from_secs(30);
 const REACH_WITHIN: Duration = Duration::from_secs(5);
 /// The most boards that are remembered.
@@ -289,7 +289,7 @@ impl Work {
         Ok(self.wait(host.look(None, work))?)
     }
 
-    /// Returns whether the service is within reach, as it was found a moment ago: anybody may ask this, so
+    /// Returns whether the service answers as it should, as it was found a moment ago: anybody may ask this, so
     /// it is not asked each time.
     pub(crate) fn is_within_reach(&self) -> bool {
         {
@@ -302,12 +302,13 @@ impl Work {
             }
         }
         let asked = self.host(None, Arc::new(Nobody), Watch::default()).and_then(|host| {
-            let asking = async { tokio::time::timeout(REACH_WITHIN, host.me()).await };
+            let asking = async { tokio::time::timeout(REACH_WITHIN, host.greet()).await };
             self.wait(asking).unwrap_or_else(|_| Err(told_late())).map_err(AppError::from)
         });
         if let Err(error) = &asked {
             let failure = &error.failure;
-            tracing::warn!(code = failure.code, message = failure.message, "the service");
+            let (code, message) = (&failure.code, &failure.message);
+            tracing::warn!(code, "the service does not answer as it should: {message}");
         }
         let is = asked.is_ok();
         *unpoisoned(&self.desk.reach) = Some((Instant::now(), is));

@@ -166,6 +166,13 @@ pub fn all_groups() -> Request {
     ))
 }
 
+/// Reads one of the groups that can hold plans, if there is any: whether an application is answered.
+#[must_use]
+pub fn any_group() -> Request {
+    let filter = escape("groupTypes/any(c:c eq 'Unified')");
+    Request::get(format!("/groups?$filter={filter}&$select=id&$top=1"))
+}
+
 /// Reads a group (planner-api.md 2.5).
 #[must_use]
 pub fn group(id: &GroupId) -> Request {

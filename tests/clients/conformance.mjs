@@ -4,6 +4,7 @@
 // completion, log levels, subscriptions to resources. The suite knows no tokens, so a small proxy adds
 // ours; whatever else the suite sends gets through as it is.
 import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { tmpdir } from "node:os";
@@ -71,6 +72,11 @@ try {
 } finally {
   proxy?.closeAllConnections();
   proxy?.close();
-  serving.kill();
-  rmSync(folder, { recursive: true });
+  // Its files are its own until it has ended.
+  if (serving.exitCode === null && serving.signalCode === null) {
+    const ended = once(serving, "exit");
+    serving.kill();
+    await ended;
+  }
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
 }

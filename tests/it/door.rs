@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -90,7 +90,9 @@ fn it_is_ready_while_its_journal_configuration_and_service_are() {
     ready().is(200);
     assert_eq!(planner.requests(), Vec::<String>::new());
     place.file("planwright.toml", "beta = maybe\n");
+    let until = Instant::now() + Duration::from_secs(60);
     let unready = loop {
+        assert!(Instant::now() < until, "the wrong configuration is not seen");
         let answer = ready();
         if answer.text() != "ready\n" {
             break answer.is(503);
@@ -98,7 +100,10 @@ fn it_is_ready_while_its_journal_configuration_and_service_are() {
     };
     assert_eq!(unready.text(), "the configuration is wrong\n");
     place.file("planwright.toml", "beta = false\n");
-    while ready().text() != "ready\n" {}
+    let until = Instant::now() + Duration::from_secs(60);
+    while ready().text() != "ready\n" {
+        assert!(Instant::now() < until, "the configuration is whole again, and that is not seen");
+    }
 }
 
 /// What looks at a link before a person does asks for its head.
@@ -172,14 +177,14 @@ fn whatever_is_refused_is_refused_as_data() {
 }
 
 #[test]
-fn it_is_not_ready_where_the_service_cannot_be_reached() {
+fn it_is_not_ready_where_the_service_does_not_answer_as_it_should() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
     let server = Server::start(&place);
     let fault = json!([{ "path": "/me", "action": { "status": 403 } }]);
     planner.faults(&fault);
     let answer = server.ask("GET", "/readyz", &[], "").is(503);
-    assert_eq!(answer.text(), "the service cannot be reached\n");
+    assert_eq!(answer.text(), "the service does not answer as it should\n");
 }
 
 #[cfg(target_os = "linux")]

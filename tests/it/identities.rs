@@ -136,6 +136,23 @@ fn an_agent_with_a_profile_of_its_own_always_signs_in_with_that() {
     stage.is_tight();
 }
 
+/// An application has no `/me` to ask for: it is ready only once the service has answered something else.
+#[test]
+fn a_server_of_an_application_is_not_ready_while_the_service_refuses() {
+    let ready = |fault: &Value| {
+        let stage = Stage::new();
+        stage.by_secret().code(0);
+        let server = serve::Server::start_with(&stage.place, &KEY);
+        stage.planner.faults(fault);
+        server.ask("GET", "/readyz", &[], "").text().to_owned()
+    };
+    let of_groups = |status: u16| json!([{ "path": "/groups", "action": { "status": status } }]);
+    assert_eq!(ready(&of_groups(404)), "the service does not answer as it should\n");
+    // It works without the right to look for groups.
+    assert_eq!(ready(&of_groups(403)), "ready\n");
+    assert_eq!(ready(&json!([])), "ready\n");
+}
+
 #[test]
 fn an_application_is_an_agent_whom_nobody_can_ask() {
     let stage = Stage::new();

@@ -17,7 +17,7 @@ pub(crate) fn health(_: &Arc<Desk>, _: &Call) -> Result<Reply, AppError> {
     Ok(Reply::Text(PLAIN, "ok\n".to_owned()))
 }
 
-/// Answers `/readyz`: the journal can be read, the configuration is whole, the service is within reach, and
+/// Answers `/readyz`: the journal can be read, the configuration is whole, the service answers, and
 /// the server does not end.
 pub(crate) fn ready(work: &Work, _: &Call) -> Result<Reply, AppError> {
     Ok(match unready(work) {
@@ -37,7 +37,7 @@ fn unready(work: &Work) -> Option<&'static str> {
         tracing::error!(%problem, "the configuration in force is an earlier one");
         return Some("the configuration is wrong");
     }
-    (!work.is_within_reach()).then_some("the service cannot be reached")
+    (!work.is_within_reach()).then_some("the service does not answer as it should")
 }
 
 /// Answers `/metrics`.
