@@ -160,7 +160,7 @@ fn operation(route: &Described) -> Value {
             let schema = json!({ "$ref": "#/components/schemas/Failure" });
             json!({ "description": what, "content": { "application/json": { "schema": schema } } })
         };
-        responses.insert("422".to_owned(), refused("The script is none that can run"));
+        responses.insert("422".to_owned(), refused("The script does not compile"));
         let mut full = refused("Too many runs wait");
         full["headers"] = json!({ "Retry-After": {
             "description": "Seconds", "schema": { "type": "integer" },

@@ -19,6 +19,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use serde_json::{Map, Value};
 
 use crate::app::error::AppError;
+use crate::app::shown::{shortened, visible};
 use crate::serve::access::{Caller, Who};
 use crate::serve::api::status::shows_metrics;
 use crate::serve::assets;
@@ -237,7 +238,9 @@ async fn call_of(
     };
     let is_head = parts.method == Method::HEAD;
     let query = parts.uri.query().unwrap_or_default();
-    let query = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let query: Vec<(String, String)> =
+        url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    check_query(route, &query).map_err(|error| (StatusCode::BAD_REQUEST, error))?;
     let mut call = Call { is_head, who, path, query, body: Map::new() };
     if route.verb == Verb::Post {
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
@@ -273,6 +276,24 @@ async fn call_of(
         }
     }
     Ok(call)
+}
+
+/// Fails if a program asks with a name that its route does not know: it would be passed over in silence.
+fn check_query(route: &Route, query: &[(String, String)]) -> Result<(), AppError> {
+    if route.readers == For::People {
+        return Ok(());
+    }
+    let is_known = |name: &str| route.query.iter().any(|(known, ..)| *known == name);
+    let Some((name, _)) = query.iter().find(|(name, _)| !is_known(name)) else { return Ok(()) };
+    let name = shortened(&visible(name), 40);
+    let known: Vec<String> = route.query.iter().map(|(known, ..)| format!("`{known}`")).collect();
+    let hint = if known.is_empty() {
+        "it takes none".to_owned()
+    } else {
+        format!("it takes {}", known.join(", "))
+    };
+    Err(AppError::new("parameter", format!("`{}` takes no `{name}` in its query", route.path))
+        .hint(hint))
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, Refused> {

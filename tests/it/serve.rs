@@ -320,15 +320,27 @@ fn runs_are_begun_and_read_as_the_command_line_shows_them() {
     let slip = server.post(&admin, "/api/v1/runs", &json!({ "skill": "mornin_triage" })).is(404);
     assert_eq!(slip.json()["error"]["hint"], "did you mean `morning_triage`?");
     assert_eq!(server.get(&admin, "/api/v1/runs/ffff").is(404).code(), "not_found");
-    let paths = ["runs?cursor=", "inbox?cursor=7", "audit?cursor=x", "runs?limit=", "runs?limit=x"];
-    for path in paths.into_iter().chain(["runs?limit=1&limit=2", "pending?all=1"]) {
+    let paths = [
+        "runs?cursor=",
+        "inbox?cursor=7",
+        "audit?cursor=x",
+        "runs?limit=",
+        "runs?limit=x",
+        "runs?bogus=1",
+    ];
+    for path in paths.into_iter().chain([
+        "runs?limit=1&limit=2",
+        "pending?all=1",
+        "audit?text=",
+        "audit?text=a&text=b",
+    ]) {
         let refused = server.get(&admin, &format!("/api/v1/{path}")).is(400);
         assert_eq!(refused.code(), "parameter", "{path}");
     }
     server.post(&admin, "/api/v1/inbox", &json!({ "skill": "x", "unknown": null })).is(400);
     let cookie = server.sign_in();
     let page = server.ask("GET", "/runs", &[("Cookie", &cookie)], "").is(200).body;
-    let chart = page.split("<figure").find(|figure| figure.contains("Time of a run")).unwrap();
+    let chart = page.split("<figure").find(|figure| figure.contains("Median run")).unwrap();
     assert!(chart.contains(" ms</title>") || chart.contains(" s</title>"), "{chart}");
     let figures = server.ask("GET", "/metrics", &[], "").is(200).body;
     assert!(figures.contains("planwright_runs_total{status=\"applied\"} 1"), "{figures}");

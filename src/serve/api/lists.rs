@@ -24,7 +24,7 @@ pub(crate) fn failed(error: &Error) -> AppError {
 }
 
 fn cursor_is_wrong() -> AppError {
-    AppError::new("parameter", "`cursor` is none of this server's")
+    AppError::new("parameter", "this server gave out no such cursor")
         .hint("the Link header of the page before has it")
 }
 
@@ -239,17 +239,18 @@ pub(crate) fn inbox(work: &Work, call: &Call) -> Result<Reply, AppError> {
     Ok(Reply::List(entries.iter().map(entry).collect(), last))
 }
 
-/// Reads a page of the audit log, the last record first, and the query of the next.
+/// Reads a page of the audit log, the last record first, of the records that contain a text, and the query
+/// of the next.
 pub(crate) fn page_of_audit(
     work: &Work,
     call: &Call,
+    text: Option<&str>,
 ) -> Result<(Vec<Value>, Option<String>), AppError> {
     let limit = call.limit()?;
     let before = match cursor(call)? {
         None => None,
         Some(text) => Some(text.parse::<i64>().map_err(|_| cursor_is_wrong())?),
     };
-    let text = call.asked("text");
     if text.is_some_and(|text| text.chars().count() > 200) {
         return Err(AppError::new("parameter", "`text` is longer than 200 characters"));
     }
@@ -263,6 +264,6 @@ pub(crate) fn page_of_audit(
 
 /// Answers `GET audit`.
 pub(crate) fn audit(work: &Work, call: &Call) -> Result<Reply, AppError> {
-    let (records, next) = page_of_audit(work, call)?;
+    let (records, next) = page_of_audit(work, call, call.only("text")?)?;
     Ok(Reply::List(records, next))
 }

@@ -305,7 +305,7 @@ struct AuditPage {
 /// Answers `/audit`.
 pub(crate) fn audit(work: &Work, call: &Call) -> Result<Reply, AppError> {
     let times = Times::of(work)?;
-    let (records, next) = lists::page_of_audit(work, call)?;
+    let (records, next) = lists::page_of_audit(work, call, call.asked("text"))?;
     let row = |record: &Value| {
         // The one who decided comes before the agent whose run it is about.
         let who = [&record["by"]["name"], &record["agent"], &record["actor"]["upn"]];

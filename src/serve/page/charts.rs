@@ -67,7 +67,7 @@ pub(crate) fn of_times(runs: &[(Timestamp, SignedDuration)], times: &Times) -> C
         .into_iter()
         .filter_map(|(day, all)| Some((day, usize::try_from(middle(all)?).ok()?)))
         .collect();
-    let mut chart = chart(("Time of a run", "time"), &days, &middles);
+    let mut chart = chart(("Median run", "time"), &days, &middles);
     for (bar, day) in chart.bars.iter_mut().zip(&days) {
         if let Some(time) = middles.get(day) {
             bar.tip = format!("{}: {}", day.strftime("%-d %b"), told(*time as u64));
