@@ -196,7 +196,7 @@ fn four_eyes_are_those_of_people_and_not_of_the_server() {
 fn what_carries_on_a_run_is_not_approved_by_whoever_asked_for_it() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
-    place.file("planwright.toml", "[approvals]\nfour_eyes = true\n[policies]\nalways = []\n");
+    place.file("planwright.toml", "[approvals]\nfour_eyes = true\n");
     let (meis, anas) =
         (token_of(&place, "mei", "admin", "mei"), token_of(&place, "ana", "approver", "ana"));
     let ana = [("PLANWRIGHT_TOKEN", "emulator:ana@bos.example")];
@@ -215,7 +215,7 @@ fn what_carries_on_a_run_is_not_approved_by_whoever_asked_for_it() {
     for rest in [2, 1] {
         assert_eq!(approve(&meis, &id).is(403).code(), "four_eyes", "{rest} are left after this");
         planner.faults(&json!([
-            { "method": "PATCH", "path": "/planner/tasks", "nth": 2, "times": 9, "action": { "status": 403 } },
+            { "method": "PATCH", "path": "/planner/tasks", "nth": 2, "times": 9, "action": { "status": 401 } },
         ]));
         let partial = approve(&anas, &id).json();
         assert!(partial.to_string().contains("partial"), "{partial:#}");
