@@ -215,12 +215,13 @@ fn what_carries_on_a_run_is_not_approved_by_whoever_asked_for_it() {
     for rest in [2, 1] {
         assert_eq!(approve(&meis, &id).is(403).code(), "four_eyes", "{rest} are left after this");
         planner.faults(&json!([
-            { "method": "PATCH", "path": "/planner/tasks", "nth": 2, "times": 9, "action": { "status": 401 } },
+            { "method": "PATCH", "path": "/planner/tasks", "nth": 2, "times": 9, "action": { "status": 403 } },
         ]));
         let partial = approve(&anas, &id).json();
         assert!(partial.to_string().contains("partial"), "{partial:#}");
         planner.faults(&json!([]));
-        let resumed = place.run_with(&["resume", "--json"], "", &ana).code(7).json();
+        let run = partial["run_id"].as_str().unwrap();
+        let resumed = place.run_with(&["resume", run, "--json"], "", &ana).code(7).json();
         id = resumed[0]["pending"].as_str().unwrap().to_owned();
     }
     assert_eq!(approve(&meis, &id).is(403).code(), "four_eyes");
