@@ -196,7 +196,9 @@ fn four_eyes_are_those_of_people_and_not_of_the_server() {
 fn what_carries_on_a_run_is_not_approved_by_whoever_asked_for_it() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
-    place.file("planwright.toml", "[approvals]\nfour_eyes = true\n");
+    place
+        .file("planwright.toml", "[approvals]\nfour_eyes = true\n[policies]\nalways = [\"ask\"]\n");
+    place.file("scripts/policies/ask.rhai", "fn review(changes, run) { hold(\"a look\"); }\n");
     let (meis, anas) =
         (token_of(&place, "mei", "admin", "mei"), token_of(&place, "ana", "approver", "ana"));
     let ana = [("PLANWRIGHT_TOKEN", "emulator:ana@bos.example")];
@@ -222,7 +224,7 @@ fn what_carries_on_a_run_is_not_approved_by_whoever_asked_for_it() {
         planner.faults(&json!([]));
         let run = partial["run_id"].as_str().unwrap();
         let resumed = place.run_with(&["resume", run, "--json"], "", &ana).code(7).json();
-        id = resumed[0]["pending"].as_str().unwrap().to_owned();
+        id = resumed["pending"].as_str().unwrap().to_owned();
     }
     assert_eq!(approve(&meis, &id).is(403).code(), "four_eyes");
     assert_eq!(approve(&anas, &id).is(200).json()["status"], "applied");
