@@ -1,7 +1,7 @@
 // Microsoft's sign-in library for Node against the emulator over TLS: the address is the only
 // argument, and NODE_EXTRA_CA_CERTS names the certificate of the authority.
 
-import { PublicClientApplication } from "@azure/msal-node";
+import { ConfidentialClientApplication, CryptoProvider, PublicClientApplication } from "@azure/msal-node";
 
 const address = new URL(process.argv[2]);
 let checks = 0;
@@ -29,4 +29,29 @@ check(!fresh.fromCache, "a refreshed token");
 const headers = { Authorization: `Bearer ${fresh.accessToken}` };
 const me = await (await fetch(`${address.href}/me`, { headers })).json();
 check(me.userPrincipalName === "rook@bos.example", "me");
+
+const { verifier, challenge } = await new CryptoProvider().generatePkceCodes();
+const redirectUri = "http://localhost:8400";
+const url = await app.getAuthCodeUrl({
+  scopes,
+  redirectUri,
+  codeChallenge: challenge,
+  codeChallengeMethod: "S256",
+  loginHint: "mei@bos.example",
+});
+const cameBack = (await fetch(url, { redirect: "manual" })).headers.get("location");
+const code = new URL(cameBack).searchParams.get("code");
+const byCode = await app.acquireTokenByCode({ code, scopes, redirectUri, codeVerifier: verifier });
+check(byCode.account.username === "mei@bos.example", "signed in by a code with PKCE");
+
+const service = new ConfidentialClientApplication({
+  auth: {
+    clientId: "0f9e8d7c-6b5a-4c3d-9e2f-1a0b9c8d7e6f",
+    clientSecret: "emulator-secret",
+    authority: `${address.origin}/bos.example`,
+    knownAuthorities: [address.host],
+  },
+});
+const ofService = await service.acquireTokenByClientCredential({ scopes: ["https://graph.microsoft.com/.default"] });
+check(ofService.accessToken.length > 0, "a token for a secret");
 console.log(`msal for node: ${checks} passed, 0 failed`);
