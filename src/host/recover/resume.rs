@@ -37,6 +37,8 @@ pub(crate) struct Times {
     now: Timestamp,
     /// How far that clock is ahead of the service's.
     ahead: SignedDuration,
+    /// The longest time that the answer to a request was waited for.
+    longest_wait: SignedDuration,
 }
 
 /// A person's decisions about creates in doubt, which nobody else can settle.
@@ -154,7 +156,10 @@ impl Host {
         }
         let now = self.clock.now();
         let ahead = now.duration_since(self.client.service_time(now));
-        let mut restored = Restored::from_chain(&chain, Times { now, ahead });
+        // Without a quarantine nothing comes late, so nothing is waited for either.
+        let longest_wait =
+            if self.quarantine.is_zero() { SignedDuration::ZERO } else { GIVEN_UP_AFTER };
+        let mut restored = Restored::from_chain(&chain, Times { now, ahead, longest_wait });
         let is_beta = self.client.base().is_beta();
         if !is_beta && restored.set.changes().iter().any(Change::needs_beta) {
             return Err(Failure::from(crate::host::error::Error::NeedsBeta("this run")));
@@ -380,11 +385,12 @@ impl Restored {
                 }
             }
             Some(Outcome::Unknown) | None => {
-                // Given up when that was recorded, or else when the longest wait was over; but by now at
-                // the latest, for the process that waited is dead.
+                // Given up when that was recorded, or else when the longest wait was over: the service
+                // does not notice that the process which waits is dead.
                 let given_up = attempt.settled.last().map(|(at, _)| *at);
-                let at = given_up.unwrap_or(attempt.at + GIVEN_UP_AFTER).min(times.now);
-                let age = times.now.duration_since(at);
+                let at = given_up.unwrap_or(attempt.at + times.longest_wait);
+                // A clock that was set back lengthens the quarantine by no more than that wait.
+                let age = times.now.duration_since(at).max(-times.longest_wait);
                 // Only its tag makes it safe to send a request again; a create has none.
                 let resend = intent.if_match.is_some().then(|| Resend {
                     method: intent.method.clone(),
