@@ -538,7 +538,14 @@ fn most_memory(id: u32) -> u64 {
     let children = threads
         .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok())
         .collect::<String>();
-    let of_children = children.split_whitespace().filter_map(|it| it.parse().ok()).map(most_memory);
+    let children = children.split_whitespace().filter_map(|it| it.parse().ok());
+    // One that has ended meanwhile may have left its number to a process of somebody else.
+    let parent = format!("PPid:\t{id}\n");
+    let is_child = |child: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{child}/status"));
+        status.is_ok_and(|status| status.contains(&parent))
+    };
+    let of_children = children.filter(is_child).map(most_memory);
     of_children.max().unwrap_or(0).max(kib.unwrap_or(0) << 10)
 }
 
