@@ -13,6 +13,7 @@ pub(crate) mod faces;
 pub(crate) mod inbox;
 pub(crate) mod params;
 pub(crate) mod pending;
+pub(crate) mod refusals;
 pub(crate) mod report_size;
 pub(crate) mod schedules;
 pub(crate) mod seal;

@@ -32,9 +32,10 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::app::agent::{self, is_refusal};
+use crate::app::agent::is_refusal;
 use crate::app::error::AppError;
 use crate::app::faces::Faces;
+use crate::app::refusals;
 use crate::host::similar::one_slip_from;
 use crate::host::{StateFolder, SystemClock};
 use crate::model::Clock as _;
@@ -101,7 +102,7 @@ fn note_refusal(cli: &args::Cli, error: &AppError) {
             return Ok(());
         }
         let what = ("command line", &error.failure, 0);
-        agent::note_refusal(&state, agent, what, SystemClock.now())
+        refusals::note_refusal(&state, agent, what, SystemClock.now())
     });
     if let Err(error) = noted {
         tracing::warn!(error = %error.failure.message, "a refusal is not on record");

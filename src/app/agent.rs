@@ -2,14 +2,9 @@
 
 pub(crate) mod pause;
 
-use jiff::Timestamp;
-use serde_json::json;
-
 use crate::app::error::AppError;
-use crate::app::shown::{shortened, visible};
-use crate::host::{Agent, Failure, StateFolder};
+use crate::host::{Agent, Failure};
 use crate::journal::inbox::InboxEntry;
-use crate::journal::{Note, NoteKind};
 use crate::script::workspace::automation::{Automation, SCHEDULE_AGENT};
 use crate::script::workspace::config::{AgentConfig, MayApply};
 use crate::script::{Config, Workspace};
@@ -154,9 +149,6 @@ pub(crate) fn check_may_run(
     Err(AppError::new("denied", message))
 }
 
-/// The most characters of a message on record.
-const MAX_MESSAGE: usize = 300;
-
 /// Returns whether a failure says that an agent asked for what it may not have, or what there is not for
 /// it.
 pub(crate) fn is_refusal(failure: &Failure) -> bool {
@@ -172,54 +164,4 @@ pub(crate) fn is_refusal(failure: &Failure) -> bool {
             | "saved"
             | "unsealed"
     )
-}
-
-/// Records that an agent was refused something. A run that is refused is on record by itself; this is
-/// about what never comes to one.
-///
-/// # Errors
-/// The journal cannot be written.
-pub(crate) fn note_refusal(
-    state: &StateFolder,
-    agent: &str,
-    refused: (&str, &Failure, u64),
-    now: Timestamp,
-) -> Result<(), AppError> {
-    let note = refusal(Refused::Agent(agent), refused, now);
-    let noted = state.open()?.note(&note);
-    noted.map_err(|error| Failure::from_error(error.code(), &error, error.hint()).into())
-}
-
-/// The one who was refused something.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Refused<'a> {
-    /// An agent, by its name.
-    Agent(&'a str),
-    /// A person, by the name of their token.
-    Person(&'a str),
-}
-
-/// Makes the record of a refusal: what was asked for, why it was refused, and how many others were left out
-/// of the record since the one before.
-pub(crate) fn refusal(
-    who: Refused<'_>,
-    (what, failure, left_out): (&str, &Failure, u64),
-    now: Timestamp,
-) -> Note {
-    let short = |text: &str| shortened(&visible(text), MAX_MESSAGE);
-    let (name, agent, token) = match who {
-        Refused::Agent(name) => (name, Some(short(name)), None),
-        Refused::Person(name) => (name, None, Some(short(name))),
-    };
-    let mut detail = json!({
-        "agent": agent,
-        "tool": short(what),
-        "code": failure.code,
-        "message": short(&failure.message),
-        "left_out_before": left_out,
-    });
-    if let Some(token) = token {
-        detail["token"] = token.into();
-    }
-    Note { kind: NoteKind::TurnedAway, at: now, run: None, actor: None, name: short(name), detail }
 }

@@ -213,9 +213,9 @@ impl App {
     }
 }
 
-/// Tells whoever has approved a set in conflict what helps. It waits again, but what it was decided on stays
-/// what it was: a list that has changed does so as soon as anything on the plan does, and then every other
-/// approval ends as this one.
+/// Adds to the report of an approved set that met a conflict what to do about it. The set waits again, but it
+/// still rests on what was read when it was drafted: if that was a list of a plan, any change of the plan
+/// makes every later approval end the same way.
 fn tell_way_out(report: &mut Report, id: &str) {
     let again = match report.skill.as_str() {
         // A script of standard input or of a request has no name.

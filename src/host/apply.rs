@@ -354,7 +354,7 @@ impl Work<'_> {
             Some(Lost { no: *no, job, since, known, is_denied, undecided })
         });
         let mut lost: Vec<Lost> = lost.collect();
-        // What a person is to be asked about is nobody else's in the meantime.
+        // No other create may take what a person will be asked about.
         lost.extend(self.parked(&parent));
         let (client, actor) = (self.driver.client.clone(), self.driver.actor.clone());
         let claims = self.driver.claims.clone();
@@ -366,7 +366,7 @@ impl Work<'_> {
             let ids: BTreeSet<String> = found.iter().map(|one| one.id().to_owned()).collect();
             let Ok(free) = unclaimed(claims, found, &parent).await else { return failed() };
             for one in &mut lost {
-                // What has turned out to be another change's is no longer undecided.
+                // A candidate that another change has claimed since is no longer in question.
                 let is_free = |id: &String| free.iter().any(|candidate| candidate.id() == id);
                 one.undecided
                     .retain(|id| !one.known.contains(id) && (!ids.contains(id) || is_free(id)));

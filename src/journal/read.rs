@@ -193,8 +193,10 @@ impl Journal {
     /// The journal cannot be read.
     pub fn times_of_runs(&self, limit: usize) -> Result<Vec<(Timestamp, SignedDuration)>, Error> {
         self.store.read(|on| {
+            // Only the short report of one that was carried on is read, and no long one.
             let sql = "SELECT run.at, finish.at FROM run JOIN finish ON finish.run_id = run.id
-                WHERE json_extract(finish.report, '$.resumed_by') IS NULL
+                WHERE octet_length(finish.report) > 200
+                    OR json_extract(finish.report, '$.resumed_by') IS NULL
                 ORDER BY run.seq DESC LIMIT ?1";
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let mut statement = on.prepare_cached(sql)?;

@@ -18,13 +18,14 @@ use crate::app::App;
 use crate::app::connection::ServiceConnection;
 use crate::app::error::AppError;
 use crate::app::pending::failed;
+use crate::app::refusals::Refusals;
 use crate::app::workspace::watched;
 use crate::host::{
     Failure, Host, Judge, Nobody, RunProgress, Session, Start, Stop, StopReason, SystemClock, Watch,
 };
 use crate::journal::{Error, Journal, Purpose, RunId};
 use crate::mcp::elicit::Shown;
-use crate::mcp::turned_away::Refusals;
+use crate::mcp::turned_away;
 use crate::model::Clock as _;
 use crate::script::reload::Watcher;
 use crate::script::{Bundle, Config};
@@ -81,7 +82,7 @@ impl Desk {
             peers: Arc::default(),
             tools: watch::Sender::new(true),
             shown: Shown::default(),
-            refusals: Refusals::default(),
+            refusals: Refusals::at_most(turned_away::MOST),
         })
     }
 

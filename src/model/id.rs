@@ -176,14 +176,15 @@ id_type!(
     check_opaque
 );
 
+/// Characters of a Planner id.
+const LEN: usize = 28;
+
 /// Returns whether a text has the form of a Planner id: 28 characters of its alphabet
 /// (planner-api.md 1.2). A title can have that form too, so this only decides which is tried first.
 #[must_use]
 pub fn looks_like_planner_id(text: &str) -> bool {
     text.len() == LEN && text.bytes().all(is_of_planner_id)
 }
-
-const LEN: usize = 28;
 
 /// The fewest characters at the beginning of a Planner id that stand for it. There are 64 to choose from,
 /// so hardly any title begins an id by chance.

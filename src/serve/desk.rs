@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::app::connection::{OwnConnections, ServiceConnection};
 use crate::app::error::AppError;
 use crate::app::inbox::failed;
+use crate::app::refusals::Refusals;
 use crate::app::settings::Settings;
 use crate::app::workspace::{place, watched};
 use crate::host::{Approver, Failure, Host, Nobody, Session, Stop, StopReason, Watch};
@@ -25,7 +26,7 @@ use crate::script::{Bundle, Config};
 use crate::serve::access::Access;
 use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
-use crate::serve::refusals::Refusals;
+use crate::serve::refusals;
 use crate::serve::running::Running;
 use crate::serve::unpoisoned::unpoisoned;
 
@@ -97,7 +98,7 @@ impl Desk {
             metrics,
             news: News::new(),
             running: Running::default(),
-            refusals: Refusals::default(),
+            refusals: Refusals::at_most(refusals::MOST),
             document,
             me: OnceLock::new(),
             reach: Mutex::default(),

@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::app::error::AppError;
 use crate::app::shown::{shortened, visible};
+use crate::app::token::serve_tokens::digest;
 use crate::serve::access::{Caller, Who};
 use crate::serve::api::status::shows_metrics;
 use crate::serve::assets;
@@ -321,9 +322,7 @@ fn check_csrf(call: &mut Call, headers: &HeaderMap) -> Result<(), Refused> {
     let in_head = headers.get("x-csrf-token").and_then(|value| value.to_str().ok());
     let given = in_form.as_ref().and_then(Value::as_str).or(in_head).unwrap_or_default();
     // Digests, so that the time says nothing of how much of a guess was right.
-    if crate::app::token::serve_tokens::digest(given)
-        == crate::app::token::serve_tokens::digest(wanted)
-    {
+    if digest(given) == digest(wanted) {
         return Ok(());
     }
     let message = "the form does not come from a page of this session";

@@ -1,21 +1,11 @@
 // The MCP Inspector's command line against `planwright mcp`: the Inspector, the program and the address
 // of an emulator are the arguments. Both transports.
-import { execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
+import { execFileSync } from "node:child_process";
+import { end, place, serve } from "./mcp_server.mjs";
 
 const [inspector, program, address] = process.argv.slice(2);
-const folder = mkdtempSync(join(tmpdir(), "planwright-inspector-"));
-mkdirSync(join(folder, "home"));
-writeFileSync(join(folder, "planwright.toml"), '[policies]\nalways = []\n[agents.rook]\nmay_apply = "approved"\n');
-const env = {
-  HOME: join(folder, "home"),
-  PATH: process.env.PATH,
-  PLANWRIGHT_GRAPH_URL: address,
-  PLANWRIGHT_TOKEN: "emulator:rook@bos.example",
-};
+const here = place('[policies]\nalways = []\n[agents.rook]\nmay_apply = "approved"\n', address);
+const { folder, env } = here;
 let checks = 0;
 function check(condition, what) {
   if (!condition) throw new Error(`failed: ${what}`);
@@ -56,17 +46,9 @@ try {
   // The Inspector hands a server only the variables that it is told to.
   const given = ["PLANWRIGHT_GRAPH_URL", "PLANWRIGHT_TOKEN"].flatMap((name) => ["-e", `${name}=${env[name]}`]);
   works([...given, program, "mcp", "--as", "rook"], "completed");
-  serving = spawn(program, ["mcp", "--as", "rook", "--http", "127.0.0.1:0"], {
-    cwd: folder,
-    env,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const lines = createInterface({ input: serving.stdout })[Symbol.asyncIterator]();
-  const url = (await lines.next()).value;
-  const header = (await lines.next()).value;
-  works([url, "--transport", "http", "--header", header], "in_progress");
+  serving = await serve(program, here);
+  works([serving.url, "--transport", "http", "--header", serving.header], "in_progress");
   console.log(`inspector: ${checks} checks`);
 } finally {
-  serving?.kill();
-  rmSync(folder, { recursive: true });
+  await end(here, serving);
 }

@@ -1,4 +1,4 @@
-//! What is done once a day, by whichever process comes first: old runs are deleted.
+//! Daily upkeep: the deletion of old runs, once a day among all processes.
 
 use jiff::Timestamp;
 

@@ -155,7 +155,7 @@ fn rest_on_now(change: &mut Change, now: &Snapshot, ledger: &Ledger) -> Result<(
 /// sight of the actor (rule R4).
 fn stay_on(comment: &NewComment, now: &Snapshot, ledger: &Ledger) -> Result<(), Moved> {
     let task = &comment.task;
-    // What the run creates is not on the board that it is compared with.
+    // The board was read before this run created the task.
     if task.is_provisional() || ledger.made(task.as_str()) {
         return Ok(());
     }

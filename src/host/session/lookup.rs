@@ -199,9 +199,10 @@ impl Session {
             let near = similar(text, titles?.iter().map(String::as_str));
             Ok((Some(self.the_plan(plan)?), near))
         };
-        let begun: Vec<Task> = match found.is_empty() && is_short_id(text) {
-            true => self.tasks_with_ref(plan, text)?,
-            false => Vec::new(),
+        let begun = if found.is_empty() && is_short_id(text) {
+            self.tasks_with_ref(plan, text)?
+        } else {
+            Vec::new()
         };
         let mut found = resolve_tasks(&refs(&found), text);
         found.extend(&begun);

@@ -151,7 +151,7 @@ const ENTRIES: &str = "state NOT IN ('queued', 'running') AND key IS NULL
         WITH RECURSIVE open (id) AS (
             SELECT run_id FROM kept_set WHERE state IN ('pending', 'approved')
             UNION SELECT run.id FROM run LEFT JOIN finish ON finish.run_id = run.id
-                WHERE finish.at IS NULL OR coalesce(json_extract(finish.report, '$.unfinished'), 0)
+                WHERE finish.at IS NULL OR finish.status = 'partial' OR coalesce(json_extract(finish.report, '$.unfinished'), 0)
             UNION SELECT run.parent FROM run JOIN open ON run.id = open.id
                 WHERE run.parent IS NOT NULL
         )
@@ -185,7 +185,7 @@ impl Journal {
     /// The journal cannot be written.
     pub fn prune(&self, before: Timestamp, note: &Note) -> Result<Pruned, Error> {
         let mut pruned = Pruned::default();
-        // Chosen anew where something has happened since: a run may be undone at any moment.
+        // Chosen again whenever the journal has changed: a run may be undone at any moment.
         let (mut left, mut chosen_at) = (Vec::new(), None);
         loop {
             let batch = self.add(|to| {

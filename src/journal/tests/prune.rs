@@ -294,6 +294,12 @@ fn who_asked_for_what_still_waits_stays_known() {
         (run.purpose, run.parent) = (Purpose::Apply, Some(nth(2)));
     });
     finish(&journal, &applied, 3, &json!({ "unfinished": true }));
+    // A run of which the service refused a part is no unfinished one, and can be carried on by its name.
+    kept.push(held(7, KeptState::Applied));
+    let in_part = wrote(&journal, 8, |run| {
+        (run.purpose, run.parent) = (Purpose::Apply, Some(nth(7)));
+    });
+    journal.finish(&in_part, at(8), RunStatus::Partial, &json!({})).unwrap();
     let over = [held(4, KeptState::Rejected), held(5, KeptState::Applied)];
     let later = at(3 * 86_400);
     assert_eq!(journal.prunable(later).unwrap().entries, over.len());
