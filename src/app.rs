@@ -13,7 +13,6 @@ pub(crate) mod faces;
 pub(crate) mod inbox;
 pub(crate) mod params;
 pub(crate) mod pending;
-pub(crate) mod refusals;
 pub(crate) mod report_size;
 pub(crate) mod schedules;
 pub(crate) mod seal;

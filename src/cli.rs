@@ -33,9 +33,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::app::agent::is_refusal;
+use crate::app::agent::refusals;
 use crate::app::error::AppError;
 use crate::app::faces::Faces;
-use crate::app::refusals;
 use crate::host::similar::one_slip_from;
 use crate::host::{StateFolder, SystemClock};
 use crate::model::Clock as _;

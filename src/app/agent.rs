@@ -1,6 +1,7 @@
 //! The agents that a workspace knows, and what it grants them.
 
 pub(crate) mod pause;
+pub(crate) mod refusals;
 
 use crate::app::error::AppError;
 use crate::host::{Agent, Failure};

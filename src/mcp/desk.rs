@@ -15,10 +15,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore, watch};
 
 use crate::app::App;
+use crate::app::agent::refusals::Refusals;
 use crate::app::connection::ServiceConnection;
 use crate::app::error::AppError;
 use crate::app::pending::failed;
-use crate::app::refusals::Refusals;
 use crate::app::workspace::watched;
 use crate::host::{
     Failure, Host, Judge, Nobody, RunProgress, Session, Start, Stop, StopReason, SystemClock, Watch,

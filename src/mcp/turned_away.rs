@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use crate::app::agent::refusals::{Refusals, note_refusal};
 use crate::app::error::AppError;
-use crate::app::refusals::{Refusals, note_refusal};
 use crate::host::Failure;
 use crate::mcp::desk::Work;
 

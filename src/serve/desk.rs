@@ -11,10 +11,10 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::app::App;
+use crate::app::agent::refusals::Refusals;
 use crate::app::connection::{OwnConnections, ServiceConnection};
 use crate::app::error::AppError;
 use crate::app::inbox::failed;
-use crate::app::refusals::Refusals;
 use crate::app::settings::Settings;
 use crate::app::workspace::{place, watched};
 use crate::host::{Approver, Failure, Host, Nobody, Session, Stop, StopReason, Watch};

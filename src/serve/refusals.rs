@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::app::agent::refusals::{Refused, refusal};
 use crate::app::error::AppError;
-use crate::app::refusals::{Refused, refusal};
 use crate::host::SystemClock;
 use crate::model::Clock as _;
 use crate::serve::access::Caller;
