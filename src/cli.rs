@@ -9,6 +9,7 @@ mod approver;
 mod args;
 mod context;
 mod files;
+mod logging;
 mod options;
 mod process;
 mod proposals;
@@ -73,7 +74,7 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, faces: Faces) 
         }
     };
     let ui = ui::Ui::new(&cli.global);
-    ui.start_logging(cli.global.verbose);
+    let _logging = logging::Logging::start(&cli.global);
     let code = match command::run(&cli, &ui, faces) {
         Ok(code) => code,
         Err(error) => {

@@ -54,6 +54,10 @@ pub(crate) struct Global {
     /// Log to stderr; repeat it to log every request
     #[arg(short, long, global = true, action = clap::ArgAction::Count, hide_short_help = true)]
     pub(crate) verbose: u8,
+    /// Choose how log lines are written; JSON is one object a line, with the time
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    #[arg(env = "PLANWRIGHT_LOG_FORMAT", hide_short_help = true)]
+    pub(crate) log_format: LogFormat,
     /// Choose when to use colour
     #[arg(
         long,
@@ -69,6 +73,13 @@ pub(crate) struct Global {
     /// The keys of sign-ins that a command has made already.
     #[arg(skip)]
     pub(crate) known: Known,
+}
+
+/// The ways to write log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
 }
 
 /// The origins that a setting can have, besides its default.

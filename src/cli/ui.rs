@@ -236,33 +236,6 @@ impl Ui {
             self.stderr(&failure::text(&failure));
         }
     }
-
-    /// Starts logging to stderr: errors, with `-v` more, with `-vv` every request.
-    pub(crate) fn start_logging(&self, verbose: u8) {
-        use tracing::level_filters::LevelFilter;
-        use tracing_subscriber::layer::SubscriberExt as _;
-        use tracing_subscriber::util::SubscriberInitExt as _;
-        let level = match verbose {
-            0 => LevelFilter::ERROR,
-            1 => LevelFilter::INFO,
-            2 => LevelFilter::DEBUG,
-            _ => LevelFilter::TRACE,
-        };
-        let filter = tracing_subscriber::filter::Targets::new().with_target("planwright", level);
-        let ansi = match self.color {
-            ColorChoice::Never => false,
-            ColorChoice::Always | ColorChoice::AlwaysAnsi => true,
-            ColorChoice::Auto => io::stderr().is_terminal(),
-        };
-        let layer = tracing_subscriber::fmt::layer()
-            .with_writer(io::stderr)
-            .with_ansi(ansi)
-            .with_target(false)
-            // A closed stderr leaves nobody to tell.
-            .log_internal_errors(false)
-            .without_time();
-        let _set_before = tracing_subscriber::registry().with(layer).with(filter).try_init();
-    }
 }
 
 fn marked(text: &str) -> String {

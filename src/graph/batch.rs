@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::graph::client::Client;
 use crate::graph::client::spread;
@@ -38,7 +39,8 @@ impl Client {
             while jobs.len() < LANES {
                 let Some(chunk) = waiting.next() else { break };
                 let client = client.clone();
-                jobs.spawn(async move { client.read_chunk::<T>(chunk).await });
+                let read = async move { client.read_chunk::<T>(chunk).await };
+                jobs.spawn(read.in_current_span());
             }
             match jobs.join_next().await {
                 None => break,

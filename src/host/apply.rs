@@ -17,6 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::change::apply::{
     Answer, Attempted, Effect, End, Job, Look, Lost, Machine, Parent, Probed, StepNo, match_lost,
@@ -306,7 +307,7 @@ impl Work<'_> {
         let client = self.driver.client.clone();
         let (made, now) = (self.machine.ids().clone(), self.driver.now);
         let order = if in_order { Order::OneByOne } else { Order::Any };
-        self.flights.spawn(async move {
+        let writing = async move {
             let attempts = match outgoing.as_slice() {
                 [one] => vec![client.attempt(&one.request, &one.id).await],
                 many => {
@@ -322,7 +323,8 @@ impl Work<'_> {
                 answers.push((one.no, answer, attempt));
             }
             Flight::Wrote(answers)
-        });
+        };
+        self.flights.spawn(writing.in_current_span());
     }
 
     fn look(&mut self, steps: Vec<StepNo>) {
@@ -334,7 +336,8 @@ impl Work<'_> {
             }
         }
         let client = self.driver.client.clone();
-        self.flights.spawn(async move { Flight::Looked(look(&client, targets).await) });
+        let looking = async move { Flight::Looked(look(&client, targets).await) };
+        self.flights.spawn(looking.in_current_span());
     }
 
     /// Searches one list for the entities of all lost creates, in one sweep.
@@ -358,7 +361,7 @@ impl Work<'_> {
         lost.extend(self.parked(&parent));
         let (client, actor) = (self.driver.client.clone(), self.driver.actor.clone());
         let claims = self.driver.claims.clone();
-        self.flights.spawn(async move {
+        let probing = async move {
             // A list that could not be read is no proof: taken for "not there", it would have the
             // create sent a second time.
             let failed = || Flight::Probed(steps.iter().map(|no| (*no, Probed::Failed)).collect());
@@ -374,7 +377,8 @@ impl Work<'_> {
             let matched = match_lost(&lost, &free, &actor);
             let matched = matched.into_iter().filter(|(no, _)| steps.contains(no));
             Flight::Probed(matched.map(|(no, id)| (no, Probed::Matched(id))).collect())
-        });
+        };
+        self.flights.spawn(probing.in_current_span());
     }
 
     /// Returns the creates of this run below one parent that only a person can settle.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::graph::{Client, Error};
 use crate::host::query::{PendingQuery, Query, Response};
@@ -195,7 +196,8 @@ where
         while jobs.len() < LANES {
             let Some((at, item)) = waiting.next() else { break };
             let work = job(client.clone(), item);
-            jobs.spawn(async move { (at, work.await) });
+            let work = async move { (at, work.await) };
+            jobs.spawn(work.in_current_span());
         }
         match jobs.join_next().await {
             None => return Ok(results.into_values().collect()),

@@ -39,6 +39,7 @@ mod hostile;
 mod identities;
 mod inbox;
 mod lists;
+mod logging;
 mod mcp;
 mod mistakes;
 mod model;

@@ -182,6 +182,7 @@ impl Worker {
     }
 
     /// Makes one attempt at an entry whose lock is held.
+    #[tracing::instrument(name = "entry", skip_all, fields(id = entry.id, skill = entry.skill))]
     async fn carry_out(&self, mut entry: InboxEntry) -> Result<Option<InboxEntry>, AppError> {
         let stood = entry.clone();
         let (run, is_cut_off) = match blocking(|| earlier(&self.journal, &entry))? {
