@@ -304,39 +304,51 @@ pub(crate) fn judge(
     let engine = for_running(ScriptKind::Policy, &session, &meter, tag_of(&session));
     meter.start();
     let mut failed: Option<(Option<usize>, Box<EvalAltResult>)> = None;
-    let mut judge =
-        |session: &Session, set: &Arc<ChangeSet>, origin: Option<&Session>, of_whole: bool| {
-            let mut call = |name: &str, change: Option<usize>, argument: Dynamic| {
-                if failed.is_some() || !has(&policy.ast, name, 2) {
-                    return;
-                }
-                verdicts.judge(change, of_whole);
-                session.forget_seen();
-                let run =
-                    Dynamic::from(RunView { session: session.clone(), start: Arc::clone(start) });
-                // The top level runs again at each call: without it the engine would not find
-                // constants and imports.
-                let options = CallFnOptions::new().eval_ast(true).rewind_scope(true);
-                let options = options.with_tag(tag_of(session));
-                let (mut scope, arguments) = (Scope::new(), (argument, run));
-                let called = engine.call_fn_with_options::<Dynamic>(
-                    options,
-                    &mut scope,
-                    &policy.ast,
-                    name,
-                    arguments,
-                );
-                failed = called.err().map(|error| (change, error));
-            };
-            // In the whole, a change that only an earlier step made was judged with that step.
-            let judged = set.changes().iter().enumerate().filter(|(_, change)| change.n > 0);
-            for (at, change) in judged {
-                let (session, origin, set) = (session.clone(), origin.cloned(), Arc::clone(set));
-                let view = ChangeView { session, origin, set, at };
-                call("review_change", Some(change.n), Dynamic::from(view));
+    let mut judge = |session: &Session,
+                     set: &Arc<ChangeSet>,
+                     origin: Option<&Session>,
+                     of_whole: bool| {
+        let mut call = |name: &str, change: Option<usize>, argument: Dynamic| {
+            if failed.is_some() || !has(&policy.ast, name, 2) {
+                return;
             }
-            call("review", None, Dynamic::from(Changes::from_set(session, set, origin)));
+            verdicts.judge(change, of_whole);
+            session.forget_seen();
+            let run = Dynamic::from(RunView { session: session.clone(), start: Arc::clone(start) });
+            // The top level runs again at each call: without it the engine would not find
+            // constants and imports.
+            let options = CallFnOptions::new().eval_ast(true).rewind_scope(true);
+            let options = options.with_tag(tag_of(session));
+            let (mut scope, arguments) = (Scope::new(), (argument, run));
+            let called = engine.call_fn_with_options::<Dynamic>(
+                options,
+                &mut scope,
+                &policy.ast,
+                name,
+                arguments,
+            );
+            failed = match called {
+                Ok(value) if value.is_unit() => None,
+                // R7: who returns a verdict means it, and nobody would know that it is not one.
+                Ok(value) => {
+                    let kind = value.type_name();
+                    let message = format!(
+                        "`{name}` returns a value ({kind}): a policy judges by `warn`, `hold` and `deny`, and returns nothing"
+                    );
+                    Some((change, message.into()))
+                }
+                Err(error) => Some((change, error)),
+            };
         };
+        // In the whole, a change that only an earlier step made was judged with that step.
+        let judged = set.changes().iter().enumerate().filter(|(_, change)| change.n > 0);
+        for (at, change) in judged {
+            let (session, origin, set) = (session.clone(), origin.cloned(), Arc::clone(set));
+            let view = ChangeView { session, origin, set, at };
+            call("review_change", Some(change.n), Dynamic::from(view));
+        }
+        call("review", None, Dynamic::from(Changes::from_set(session, set, origin)));
+    };
     let whole = case.whole.as_ref().map(|(board, set)| (board.for_user_of(&session), set));
     judge(&session, &case.set, whole.as_ref().map(|whole| &whole.0), false);
     // Many small steps get no further than one big one.

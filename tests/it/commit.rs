@@ -192,13 +192,16 @@ fn a_policy_fails_closed_on_earlier_segments_too() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
     place.file("planwright.toml", "[policies]\nalways = [\"curious\"]\n");
-    place.file("scripts/policies/curious.rhai", "fn review(changes, run) { if changes.len() > 1 { for c in changes { if c.n == 1 && c.op == \"create\" && c.after.title == \"a\" { try { c.plan.bucket(\"Nothing of the kind\") } catch { } } } } }");
+    place.file("scripts/policies/curious.rhai", "fn review(changes, run) { if changes.len() > 1 { for c in changes { if c.n == 1 && c.op == \"create\" && c.after.title == \"a\" { c.plan.bucket(\"Nothing of the kind\"); } } } }");
     let script = format!(
         "plan(\"{PLAN}\").create_task(#{{ title: \"a\" }}); commit(); plan(\"{PLAN}\").create_task(#{{ title: \"b\" }});"
     );
     let report = run(&place, &script, &[]).code(8).json();
     assert!(
-        report["verdicts"][0]["reason"].as_str().unwrap().contains("met an error"),
+        report["verdicts"][0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("the policy failed: there is no bucket"),
         "{report:#}"
     );
 }

@@ -210,6 +210,10 @@ fn sandbox(kind: ScriptKind) -> Engine {
         .set_max_string_size(STRING_LIMIT)
         .set_max_array_size(ARRAY_LIMIT)
         .set_max_map_size(MAP_LIMIT);
+    if kind == ScriptKind::Policy {
+        // R7: whatever goes wrong in a policy denies, so there is nothing to catch.
+        engine.disable_symbol("try").disable_symbol("catch");
+    }
     engine
 }
 

@@ -36,6 +36,10 @@ pub(crate) fn message(kind: &ParseErrorType) -> String {
         ParseErrorType::VariableUndefined(name) => format!("there is no variable `{name}`"),
         ParseErrorType::VariableExists(name) => format!("there is a variable `{name}` already"),
         ParseErrorType::ModuleUndefined(name) => format!("there is no library `{name}` here"),
+        // Skills may: only the engine of policies has no `try`.
+        ParseErrorType::Reserved(name) if name == "try" => {
+            "a policy cannot catch errors: whatever goes wrong in one denies".to_owned()
+        }
         ParseErrorType::Reserved(name) => format!("`{name}` is a reserved word"),
         ParseErrorType::MismatchedType(wanted, got) => {
             format!("{} is expected here, not {}", value(wanted), value(got))
@@ -165,6 +169,9 @@ pub(crate) fn hint(kind: &ParseErrorType, text: &str, at: Position) -> Option<St
         }
         ParseErrorType::LoopBreak => "in a function that is called for each item, `return` ends it",
         ParseErrorType::Reserved(name) if name == "eval" => "scripts cannot run text as code",
+        ParseErrorType::Reserved(name) if name == "try" => {
+            "ask first: `change.after != ()`, `\"name\" in run.params`"
+        }
         ParseErrorType::Reserved(_) => "another name will do",
         _ => return None,
     };
