@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
+use rhai::FuncInfo;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::script::sandbox::engine::for_compiling;
 use crate::script::source::ScriptKind;
@@ -147,17 +147,12 @@ impl Catalog {
         let mut catalog = Self::default();
         for kind in [ScriptKind::Skill, ScriptKind::Policy, ScriptKind::Test] {
             let engine = for_compiling(kind);
-            let functions = |with_language: bool| {
-                let json = engine.gen_fn_metadata_to_json(with_language).unwrap_or_default();
-                let mut root: Value = json.parse().unwrap_or_default();
-                match root["functions"].take() {
-                    Value::Array(functions) => functions,
-                    _ => Vec::new(),
-                }
-            };
+            // Not by way of JSON, which the engine offers as well: every run asks for the catalogue.
+            let mut functions = engine.collect_fn_metadata(None, Function::read, false);
+            functions.sort();
             let (mut setters, mut members) = (BTreeMap::new(), Vec::new());
-            for function in functions(false) {
-                read(&function, &mut members, &mut setters);
+            for function in functions {
+                read(function, &mut members, &mut setters);
             }
             for mut member in members {
                 if member.form == Form::Property {
@@ -166,11 +161,11 @@ impl Catalog {
                 }
                 catalog.add(member, kind);
             }
-            let names = functions(true).into_iter().filter_map(|function| {
-                let name = function["name"].as_str()?;
+            let name = |info: FuncInfo<'_>| {
+                let name = info.metadata.name.as_str();
                 Some(name.trim_start_matches("get$").trim_start_matches("set$").to_owned())
-            });
-            catalog.language.extend(names);
+            };
+            catalog.language.extend(engine.collect_fn_metadata(None, name, true));
         }
         for (name, params, description) in BUILT_IN {
             let param =
@@ -273,40 +268,57 @@ const BUILT_IN: &[(&str, &[&str], &str)] = &[
     ("debug", &["value"], "Adds a line to the run's output, with texts in quotes."),
 ];
 
+/// What the engine knows of a function.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Function {
+    name: String,
+    /// The names and types of what it takes.
+    params: Vec<(String, String)>,
+    returns: String,
+    comments: Vec<String>,
+}
+
+impl Function {
+    #[expect(clippy::needless_pass_by_value, reason = "the engine hands it over")]
+    fn read(info: FuncInfo<'_>) -> Option<Self> {
+        let data = info.metadata;
+        let param = |text: &str| {
+            let (name, kind) = text.split_once(':').unwrap_or((text, "_"));
+            (name.trim().to_owned(), kind.trim().to_owned())
+        };
+        Some(Self {
+            name: data.name.to_string(),
+            params: data.params_info.iter().map(|it| param(it)).collect(),
+            returns: data.return_type.to_string(),
+            comments: data.comments.iter().map(ToString::to_string).collect(),
+        })
+    }
+}
+
 fn read(
-    function: &Value,
+    function: Function,
     members: &mut Vec<Member>,
     setters: &mut BTreeMap<(String, String), String>,
 ) {
-    let Some(full_name) = function["name"].as_str() else { return };
+    let full_name = function.name.as_str();
     // What the host puts into scripts itself.
     if full_name.starts_with('_') {
         return;
     }
-    let taken = function["params"].as_array().into_iter().flatten();
-    let mut taken = taken.filter_map(|param| param["type"].as_str());
+    let mut taken = function.params.iter().map(|(_, kind)| kind.as_str());
     let is_native = taken.any(|kind| matches!(kind, "&mut ImmutableString" | "&mut Array"));
-    let mut params: Vec<Parameter> = function["params"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|param| {
-            let text = |key: &str| param[key].as_str().unwrap_or("_");
-            Parameter { name: text("name").to_owned(), kind: plain(text("type")) }
-        })
-        .filter(|param| param.kind != "NativeCallContext")
-        .collect();
+    let params = function.params.into_iter();
+    let params = params.map(|(name, kind)| Parameter { name, kind: plain(&kind) });
+    let mut params: Vec<_> = params.filter(|param| param.kind != "NativeCallContext").collect();
     let (mut description, mut returns) = (Vec::new(), None);
-    for line in function["docComments"].as_array().into_iter().flatten() {
-        for line in line.as_str().unwrap_or_default().lines() {
-            let line = line.trim_start_matches("///").trim();
-            match line.strip_prefix("→ ") {
-                Some(kind) => returns = Some(kind.to_owned()),
-                None => description.push(line.to_owned()),
-            }
+    for line in function.comments.iter().flat_map(|comment| comment.lines()) {
+        let line = line.trim_start_matches("///").trim();
+        match line.strip_prefix("→ ") {
+            Some(kind) => returns = Some(kind.to_owned()),
+            None => description.push(line.to_owned()),
         }
     }
-    let written = function["returnType"].as_str().unwrap_or("()");
+    let written = function.returns.as_str();
     let inner = written.strip_prefix("Fallible<").and_then(|rest| rest.strip_suffix('>'));
     let returns = returns.unwrap_or_else(|| plain(inner.unwrap_or(written)));
     let own = |param: &Parameter| TYPES.contains(&param.kind.as_str()) && param.kind != "text";
