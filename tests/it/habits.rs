@@ -5,6 +5,12 @@ use crate::support::{Place, Planner};
 
 /// Mistakes that are found when a script is compiled: what is said of them.
 const IN_TEXT: &[(&str, &str)] = &[
+    ("let s = \"a\"; s.foo();", "nothing has a function `foo`"),
+    ("for t in my_tasks() { print(t.title.toUpperCase()); }", "to_upper"),
+    ("let x = my_tasks(); print(x.length);", "len"),
+    ("let x = [1]; print(x.length());", "len"),
+    ("for t in my_tasks() { t.labels.push(\"IT\"); }", "add_label"),
+    ("for t in my_tasks() { t.checklist.push(\"a\"); }", "add_checklist_item"),
     ("let a = 'abc';", "double quotes"),
     ("let a = true ? 1 : 2;", "if a { b } else { c }"),
     ("let a = 1; if (a == 1) print(\"x\");", "braces"),

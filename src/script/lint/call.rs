@@ -7,7 +7,7 @@ use crate::script::finding::Role;
 use crate::script::lint::compare::one;
 use crate::script::lint::kind::{ValueKind, functions, of_language, property};
 use crate::script::lint::walk::{Walk, is_closure};
-use crate::script::sandbox::habits::did_you_mean;
+use crate::script::sandbox::habits::{did_you_mean, of_name};
 
 impl Walk<'_> {
     pub(super) fn method(&mut self, on: &ValueKind, call: &FnCallExpr, at: Position) -> ValueKind {
@@ -19,8 +19,13 @@ impl Walk<'_> {
             self.contained((&Expr::Unit(at), on), (item, of_item), at);
         }
         self.fields_given(on, call);
-        let Some(host) = on.host() else { return of_language(on, name) };
         let is_own = self.script.named(name).next().is_some();
+        let Some(host) = on.host() else {
+            if !is_own {
+                self.method_of_nobody(on, name, at);
+            }
+            return of_language(on, name);
+        };
         let mut members = functions(Some(host), name).peekable();
         if members.peek().is_none() {
             let everywhere = matches!(name, "to_string" | "to_debug" | "type_of" | "is_shared");
@@ -58,6 +63,47 @@ impl Walk<'_> {
                 ValueKind::Any
             }
         }
+    }
+
+    /// Reports a function that nothing has. A map may hold one of any name, and so may a value of unknown type;
+    /// of the latter, only the habits of other languages are reported.
+    fn method_of_nobody(&mut self, on: &ValueKind, name: &str, at: Position) {
+        const EVERYWHERE: [&str; 6] =
+            ["call", "curry", "to_string", "to_debug", "type_of", "is_shared"];
+        let all = catalog();
+        let mut functions = all.members().iter().filter(|member| member.form == Form::Function);
+        let is_map = on.name() == Some("map");
+        let is_known = all.is_of_language(name) || functions.any(|member| member.name == name);
+        if is_map || is_known || EVERYWHERE.contains(&name) {
+            return;
+        }
+        let habit = of_name(name);
+        if *on == ValueKind::Any && habit.is_none() {
+            return;
+        }
+        let names = all.language_functions();
+        let hint = habit.or_else(|| did_you_mean(name, names));
+        self.error(at, format!("nothing has a function `{name}`"), hint);
+    }
+
+    /// Reports a change of a list of the board, which its properties hand out as it is.
+    pub(super) fn change_of_board(&mut self, property: &str, call: &FnCallExpr, at: Position) {
+        const CHANGES: [&str; 8] =
+            ["push", "pop", "insert", "remove", "clear", "append", "shift", "truncate"];
+        if !CHANGES.contains(&call.name.as_str()) {
+            return;
+        }
+        let verb = match property {
+            "labels" => "`add_label(…)` and `remove_label(…)`",
+            "checklist" => "`add_checklist_item(…)`, and `delete()` of an item",
+            "assignees" => "`assign(…)` and `unassign(…)`",
+            "references" => "`add_reference(…)` and `remove_reference(…)`",
+            "tasks" => "`create_task(#{ … })`, and `delete()` of a task",
+            "buckets" => "`create_bucket(…)`, and `delete()` of a bucket",
+            _ => "the functions of what it belongs to",
+        };
+        let message = format!("`{property}` is what the board has: its list cannot be changed");
+        self.error(at, message, Some(format!("the board is changed with {verb}")));
     }
 
     /// Reports an argument that cannot be of the type taken.

@@ -452,7 +452,14 @@ impl<'a> Walk<'a> {
             Expr::Property(property, at) => self.property(&on, &property.2, *at, is_set),
             Expr::MethodCall(call, at) => self.method(&on, call, *at),
             Expr::Dot(dot, ..) => {
+                let is_of_board = on.host().is_some();
                 let next = self.chain(on, &dot.lhs, false);
+                if let (true, ValueKind::List(_)) = (is_of_board, &next)
+                    && let (Expr::Property(property, _), Expr::MethodCall(call, at)) =
+                        (&dot.lhs, &dot.rhs)
+                {
+                    self.change_of_board(&property.2, call, *at);
+                }
                 self.chain(next, &dot.rhs, is_set)
             }
             Expr::Index(index, ..) => {
@@ -465,7 +472,11 @@ impl<'a> Walk<'a> {
 
     fn property(&mut self, on: &ValueKind, name: &str, at: Position, is_set: bool) -> ValueKind {
         let Some(host) = on.host() else {
-            return if *on == ValueKind::Any { self.by_name(name) } else { ValueKind::Any };
+            if *on == ValueKind::Any {
+                return self.by_name(name);
+            }
+            self.property_of_nobody(on, name, at);
+            return ValueKind::Any;
         };
         let Some(found) = property(host, name) else {
             let names = catalog().of(Some(host)).map(|member| member.name.as_str());
@@ -480,6 +491,21 @@ impl<'a> Walk<'a> {
             self.error(at, format!("`{name}` of a {host} cannot be set"), None);
         }
         ValueKind::of_property(found)
+    }
+
+    /// Reports a property that neither lists nor texts have.
+    fn property_of_nobody(&mut self, on: &ValueKind, name: &str, at: Position) {
+        let (what, of) = match on {
+            ValueKind::List(_) | ValueKind::Written(_) => ("a list", "List"),
+            _ if on.name() == Some("text") => ("a text", "text"),
+            _ => return,
+        };
+        let mut members = catalog().of(Some(of));
+        if catalog().is_of_language(name) || members.any(|member| member.name == name) {
+            return;
+        }
+        let hint = did_you_mean(name, catalog().language_functions());
+        self.error(at, format!("{what} has no property `{name}`"), hint);
     }
 
     fn parameter(&mut self, name: &str, at: Position) {
