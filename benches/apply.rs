@@ -274,7 +274,7 @@ fn round_trips(runtime: &Runtime) {
     let floor = bare(runtime, &service);
     service.emulator.clear_requests();
     let (report, took) = update_all(runtime, &service);
-    let requests = report.stats.requests;
+    let requests = report.stats.requests.unwrap_or_default();
     let (batches, pages) = (service.count(is_batch), service.count(is_page));
     println!("{UPDATES} independent updates at {ms} ms of latency:");
     println!(
@@ -455,7 +455,11 @@ fn throttled(runtime: &Runtime, broken: &mut Broken) {
     let again = (service.count(is_write) - UPDATES) as f64 / UPDATES as f64;
     let rate = UPDATES as f64 / took.as_secs_f64() / WRITES_PER_SECOND as f64;
     println!("{UPDATES} independent updates at {WRITES_PER_SECOND} writes a second:");
-    println!("  requests    {}: {} sent again", report.stats.requests, report.stats.retries);
+    println!(
+        "  requests    {}: {} sent again",
+        report.stats.requests.unwrap_or_default(),
+        report.stats.retries
+    );
     let (again_in_100, rate_in_100) = (100.0 * again, 100.0 * rate);
     broken.check(
         again <= 0.15,

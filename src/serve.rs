@@ -33,7 +33,7 @@ use crate::app::engine::{AskedFor, Engine};
 use crate::app::error::AppError;
 use crate::app::faces::ServeStart;
 use crate::app::faces::door::{self, Bounds};
-use crate::app::workspace::time_zone;
+use crate::app::workspace::{log_problems, time_zone};
 use crate::host::{Stop, Watch};
 use crate::serve::access::{Access, Place};
 use crate::serve::desk::Desk;
@@ -91,8 +91,10 @@ async fn run(start: ServeStart) -> Result<(), AppError> {
     let engine = Engine::start(Arc::new(of_engine), Watch::default(), Some(asked_for)).await?;
     // Not the desk itself: the watcher keeps its listeners, and belongs to the desk.
     let news = desk.news.clone();
+    log_problems(desk.watcher());
     desk.watcher().subscribe(move |reloaded| {
-        news.tell("reload", json!({ "changed": reloaded.changed }));
+        let problems: Vec<_> = reloaded.problems.iter().map(ToString::to_string).collect();
+        news.tell("reload", json!({ "changed": reloaded.changed, "problems": problems }));
     });
     let following = tokio::spawn(follow::follow(Arc::clone(&desk)));
     let models = Arc::new(Models::new(mount));

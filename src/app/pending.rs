@@ -263,6 +263,15 @@ pub(crate) fn check_waits(set: &KeptSet) -> Result<(), AppError> {
     Err(AppError::new("not_pending", message).hint(hint))
 }
 
+/// Fails if it is another set than the one somebody has seen.
+pub(crate) fn check_digest(set: &KeptSet, digest: Option<&str>) -> Result<(), AppError> {
+    if digest.is_none_or(|digest| digest == set.digest) {
+        return Ok(());
+    }
+    Err(AppError::new("not_pending", "the set has another digest")
+        .hint(format!("look at it: `planwright pending show {}`", set.run)))
+}
+
 /// Fails if a set was applied.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::app::error::AppError;
 use crate::app::settings::Settings;
+use crate::script::reload::bundle::Problem;
 use crate::script::reload::{Options, Watcher};
 use crate::script::{Bundle, Workspace};
 
@@ -44,6 +45,17 @@ pub(crate) fn watched(workspace: &Workspace) -> Result<Watcher, AppError> {
         Some(root) => Watcher::start(root, Options::default())?,
         None => Watcher::still(Bundle::new(workspace.clone())),
     })
+}
+
+/// Logs what is broken in a workspace, now and after each edit: nobody sits at a face that serves.
+pub(crate) fn log_problems(watcher: &Watcher) {
+    let log = |problems: &[Problem]| {
+        for problem in problems {
+            tracing::error!("the last good version stays in force: {problem}");
+        }
+    };
+    log(&watcher.current().problems);
+    watcher.subscribe(move |reloaded| log(&reloaded.problems));
 }
 
 /// Returns what stands for a workspace in records: its folder, by whichever way it was reached; empty for

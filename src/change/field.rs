@@ -458,9 +458,11 @@ pub(crate) fn details_value(details: &TaskDetails, field: Field) -> Value {
     match field {
         Field::Description => json!(details.description),
         Field::PreviewType => json!(details.preview_type),
+        // In the order in which people see the items: keys are random.
         Field::Checklist => details
-            .checklist
-            .iter()
+            .checklist_order()
+            .into_iter()
+            .filter_map(|key| details.checklist.get_key_value(&key))
             .map(|(key, item)| {
                 let mut value = json!({ "title": item.title, "isChecked": item.checked });
                 // Final hints are left out: the service rewrites them, and a rewritten hint is no

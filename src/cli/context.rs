@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use crate::app::agent::known_agent;
 use crate::app::connection::ServiceConnection;
 use crate::app::error::AppError;
 use crate::app::workspace::time_zone;
@@ -65,6 +66,8 @@ impl<'a> Context<'a> {
         for warning in warnings {
             ui.note(&format!("{} {}", paint(YELLOW.bold(), "warning:"), visible(&warning)));
         }
+        // Also where it only reads: an empty list would be taken for an answer.
+        known_agent(&app.workspace, global.agent.as_deref())?;
         // An application that signs in as itself is an agent: there is nobody to ask.
         let is_application = global.agent.is_none() && app.settings.is_application();
         let agent = global.agent.clone().or_else(|| is_application.then(|| APPLICATION.to_owned()));

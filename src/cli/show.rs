@@ -62,7 +62,7 @@ pub(crate) fn tasks(ui: &Ui, rows: &[Row], zone: &TimeZone, asked: Option<&[Task
     let shown = task_list::table(rows, zone, asked, ui.format == Format::Plain);
     if ui.format != Format::Human || rows.is_empty() {
         let values: Vec<Value> = match ui.format {
-            Format::Json => rows.iter().map(Row::value).collect(),
+            Format::Json => rows.iter().map(|row| row.value(None)).collect(),
             Format::Plain | Format::Human => Vec::new(),
         };
         return list(ui, &shown.columns, &shown.cells, &values, "No tasks.");
@@ -154,6 +154,9 @@ fn first_changes(ui: &Ui, report: &Report, zone: &TimeZone, most: usize) {
 fn result(ui: &Ui, report: &Report) {
     match &report.result {
         Value::Null => {}
+        // Before it is created, an entity has only a provisional id, which is of no use outside the run.
+        Value::String(text)
+            if report.status != Status::Applied && crate::model::id::is_marker(text) => {}
         Value::String(text) => ui.script_text(text.trim_end()),
         // A command that creates answers with the id alone, so that a shell can use it.
         Value::Object(map) if map.len() == 1 && map.contains_key("id") => {
@@ -167,8 +170,6 @@ fn result(ui: &Ui, report: &Report) {
         }
         other => {
             let text = serde_json::to_string_pretty(other).unwrap_or_default();
-            // Before it is created, an entity has only a provisional id, which is of no use outside
-            // the run.
             if report.status == Status::Applied || !text.contains("⟦new:") {
                 ui.answer(&visible_lines(&text));
             }

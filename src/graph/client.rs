@@ -69,6 +69,8 @@ pub struct Sent {
 
 /// The most requests that are kept in the log.
 const MAX_LOG: usize = 1000;
+/// What stands for a token.
+const REDACTED: &str = "[redacted]";
 
 /// The numbers of requests so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -424,6 +426,17 @@ impl Client {
         }
     }
 
+    /// Sends a request once. Of its address only the path is told: a query may hold somebody's name.
+    #[tracing::instrument(
+        name = "request",
+        skip_all,
+        fields(
+            otel.kind = "client",
+            http.request.method = request.method().as_str(),
+            url.path = url.path(),
+            http.response.status_code,
+        )
+    )]
     async fn send_now(
         &self,
         request: &Request,
@@ -456,6 +469,7 @@ impl Client {
         self.note(request, url, began, carried.as_ref().ok().map(|incoming| incoming.status));
         let incoming = carried?;
         let status = incoming.status;
+        tracing::Span::current().record("http.response.status_code", status);
         let text = |name: &str| {
             incoming.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
@@ -468,7 +482,7 @@ impl Client {
         let retry_after =
             text(RETRY_AFTER.as_str()).and_then(|text| parse_retry_after(&text, date.as_deref()));
         tracing::debug!(method, path = url.path(), status, id, request_id, "answered");
-        let body = incoming.body;
+        let body = without(token, incoming.body);
         if !(200..300).contains(&status) {
             // Graph does not redirect, so this is a portal or a wrong address; following it would
             // carry the token there.
@@ -488,7 +502,8 @@ impl Client {
         }
         let Some(body) = String::from_utf8(body).ok().and_then(|text| Json::parse(text).ok())
         else {
-            let got = content_type.unwrap_or_else(|| "something".to_owned());
+            let got = content_type.map(|text| text.replace(token.reveal(), REDACTED));
+            let got = got.unwrap_or_else(|| "something".to_owned());
             // The header comes from an unknown server and is shown on a terminal.
             let got = got.chars().filter(|ch| !ch.is_control()).take(60).collect();
             let error = Error::NotGraph { origin, got };
@@ -540,5 +555,16 @@ pub(crate) fn spread() -> f64 {
 }
 
 mod signed;
+/// Takes the token out of an answer: a service, or something before it, that repeats what it was sent would
+/// put it into error texts, scripts and the journal.
+fn without(token: &Secret, body: Vec<u8>) -> Vec<u8> {
+    match str::from_utf8(&body) {
+        Ok(text) if !token.reveal().is_empty() && text.contains(token.reveal()) => {
+            text.replace(token.reveal(), REDACTED).into_bytes()
+        }
+        _ => body,
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ use crate::model::board_file::{
     BucketEntry, Decision, FORMAT, ItemEntry, LinkEntry, Marks, TaskEntry, decide, label_text,
     with_plain_lines,
 };
+use crate::model::progress::Completion;
 use crate::model::time::day_of_date;
 use crate::model::{
     BoardFile, Bucket, BucketId, PlanId, Priority, Task, TaskDetails, TaskId, link,
@@ -91,7 +92,7 @@ impl Session {
             title: task.title.clone(),
             id: Some(task.id.clone()),
             key: details.references.keys().find_map(|key| link::key_of(key)),
-            progress: Some(task.progress()).filter(|progress| progress.percent() > 0),
+            progress: Some(task.progress().into()).filter(|it: &Completion| it.percent() > 0),
             priority: priority.filter(|priority| *priority != Priority::DEFAULT),
             start: task.start.map(|start| Some(day_of_date(start, zone))),
             due: task.due.map(|due| Some(day_of_date(due, zone))),

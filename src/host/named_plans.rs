@@ -20,15 +20,17 @@ use crate::model::id::looks_like_planner_id;
 use crate::model::{Plan, PlanId, User};
 
 impl Host {
-    /// Resolves names to plans; `own` are those that confine the acting agent.
+    /// Resolves names to plans; `own` are those that confine the acting agent, if any do.
     pub(crate) async fn resolve_plans(
         &self,
         me: &User,
         names: PlanNames,
-        own: &BTreeSet<String>,
+        own: Option<&BTreeSet<String>>,
     ) -> Result<Resolved, Failure> {
+        let confined = own.is_some();
+        let own = own.into_iter().flatten();
         let all: BTreeSet<String> =
-            names.guarded.iter().chain(&names.granted).chain(own).cloned().collect();
+            names.guarded.iter().chain(&names.granted).chain(own.clone()).cloned().collect();
         let listed = match fetch(&self.client, Query::AllPlans).await {
             Ok(Response::AllPlans(plans)) => plans,
             Ok(_) => Vec::new(),
@@ -79,10 +81,13 @@ impl Host {
                 .await?
             }
         };
-        let unknown = names.guarded.iter().chain(own).collect::<BTreeSet<_>>().into_iter();
+        // An agent is told of its own plans only, and not what else is called nearly the same.
+        let guarded = names.guarded.iter().filter(|_| !confined);
+        let unknown = guarded.chain(own).collect::<BTreeSet<_>>().into_iter();
         let unknown =
             unknown.filter(|name| named.get(*name).is_none_or(|found| found.guarded.is_empty()));
-        let warnings = unknown.map(|name| nothing_of(name, &plans, me)).collect();
+        let near = if confined { &[] } else { plans.as_slice() };
+        let warnings = unknown.map(|name| nothing_of(name, near, me)).collect();
         // Names of an earlier configuration stay in the file, and mean nothing here.
         let named = named.into_iter().filter(|(name, _)| all.contains(name)).collect();
         Ok(Resolved { known: KnownPlans { named }, listed: Some(listed), warnings })

@@ -93,8 +93,10 @@ pub struct ActorReport {
 /// The effort of a run.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Stats {
-    /// Requests sent.
-    pub requests: u64,
+    /// Requests sent. Of an agent that may see some plans only, none are told: one more would say that
+    /// there is what it may not see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
     /// Conflicts met.
     pub conflicts: u64,
     /// Requests repeated.

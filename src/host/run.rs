@@ -3,12 +3,13 @@
 //! The stages are types: a program fills a draft, a review makes it a judged set, and only a
 //! cleared set is carried out. A dry run is the same without the last step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tracing::{Instrument as _, Span};
 
 use crate::change::apply::Learned;
 use crate::change::{ChangeSet, EntityId, ReadSet, Saved};
@@ -107,6 +108,7 @@ impl Host {
     }
 
     /// Runs a program on behalf of another run.
+    #[tracing::instrument(name = "run", skip_all, fields(run_id, skill, agent, status))]
     pub(crate) async fn run_for(
         &self,
         origin: Origin,
@@ -191,6 +193,11 @@ impl Host {
         let run_id = id.map_or_else(|| uuid::Uuid::now_v7().to_string(), ToString::to_string);
         let mut report = Report::new(run_id, start.skill.clone(), start.skill_digest.clone());
         report.is_dry_run = start.dry_run;
+        let span = Span::current();
+        span.record("run_id", &report.run_id).record("skill", &start.skill);
+        if let Some(agent) = &start.agent {
+            span.record("agent", &agent.name);
+        }
         let begun = async {
             if judged {
                 self.check_not_paused(start.agent.as_ref()).await?;
@@ -231,7 +238,8 @@ impl Host {
         };
         let (questions, incoming) = mpsc::channel(4);
         let (to_commit, commits) = mpsc::channel(1);
-        tokio::spawn(broker::serve(self.client.for_session(), incoming, to_commit));
+        let broker = broker::serve(self.client.for_session(), incoming, to_commit);
+        tokio::spawn(broker.in_current_span());
         let history = self.state_folder.clone().map(|state_folder| History {
             state_folder,
             service: self.service.clone(),
@@ -290,11 +298,12 @@ impl Host {
         if agent.is_none() {
             names.granted.clear();
         }
-        let own = agent.and_then(|agent| agent.plans.clone()).unwrap_or_default();
-        if names.guarded.is_empty() && names.granted.is_empty() && own.is_empty() {
+        let own = agent.and_then(|agent| agent.plans.as_ref());
+        let names_none = names.guarded.is_empty() && names.granted.is_empty();
+        if names_none && own.is_none_or(BTreeSet::is_empty) {
             return Ok(Resolved::default());
         }
-        self.resolve_plans(me, names, &own).await
+        self.resolve_plans(me, names, own).await
     }
 
     /// Asks the service for a little, to see that it answers.
@@ -497,7 +506,8 @@ impl Run<'_> {
         self.report.warnings.append(&mut self.notices);
         let counts = self.host.client.counts();
         let stats = &mut self.report.stats;
-        stats.requests = counts.requests - self.requests_before.requests;
+        let is_confined = self.session.facts().scope.is_some();
+        stats.requests = (!is_confined).then(|| counts.requests - self.requests_before.requests);
         stats.retries += counts.retries - self.requests_before.retries;
         stats.duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         if let Some(record) = self.record.take() {
@@ -519,6 +529,7 @@ impl Run<'_> {
                 self.report.warnings.push(warning);
             }
         }
+        Span::current().record("status", tracing::field::debug(self.report.status));
         Finished { report: self.report, saved: self.saved, made: self.made }
     }
 }

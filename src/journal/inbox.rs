@@ -252,6 +252,19 @@ fn entries(
     select(on, COLUMNS, (condition, order), values)
 }
 
+/// Returns the condition of entries that are not over: of a service (`?1`), in a workspace (`?2`).
+fn open_in(queue: Option<Queue>) -> String {
+    let of_queue = match queue {
+        Some(Queue::Inbox) => "queue = 'inbox'",
+        Some(Queue::Runs) => "queue = 'runs'",
+        None => "queue IN ('inbox', 'runs')",
+    };
+    format!(
+        "{of_queue} AND state IN ('queued', 'running') AND service = ?1
+        AND (workspace IS NULL OR workspace = ?2)"
+    )
+}
+
 /// Returns the entries that a condition is true of, without their parameters and scripts, which may be
 /// large.
 fn listed(
@@ -411,20 +424,24 @@ impl Journal {
         after: Option<&InboxEntry>,
         limit: u32,
     ) -> Result<Vec<InboxEntry>, Error> {
-        let of_queue = match queue {
-            Some(Queue::Inbox) => "queue = 'inbox'",
-            Some(Queue::Runs) => "queue = 'runs'",
-            None => "queue IN ('inbox', 'runs')",
-        };
-        let condition = format!(
-            "{of_queue} AND state IN ('queued', 'running') AND service = ?1
-            AND (workspace IS NULL OR workspace = ?2)
-            AND (?3 IS NULL OR (created_at, id) > (?3, ?4))"
-        );
+        let open = open_in(queue);
+        let condition = format!("{open} AND (?3 IS NULL OR (created_at, id) > (?3, ?4))");
         let (at, id) = (after.map(|entry| entry.created_at.to_string()), after.map(|e| &e.id));
         let order = "created_at, id LIMIT ?5";
         let values = params![service, workspace, at, id, limit];
         self.store.read(|on| listed(on, &condition, order, values))
+    }
+
+    /// Returns the number of entries of a workspace that are not over.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn count_open(
+        &self,
+        (service, workspace, queue): (&str, &str, Option<Queue>),
+    ) -> Result<u32, Error> {
+        let query = format!("SELECT COUNT(*) FROM inbox WHERE {}", open_in(queue));
+        self.store.read(|on| Ok(on.query_row(&query, [service, workspace], |row| row.get(0))?))
     }
 
     /// Returns an entry by its whole id.

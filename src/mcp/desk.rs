@@ -19,7 +19,7 @@ use crate::app::agent::refusals::Refusals;
 use crate::app::connection::ServiceConnection;
 use crate::app::error::AppError;
 use crate::app::pending::failed;
-use crate::app::workspace::watched;
+use crate::app::workspace::{log_problems, watched};
 use crate::host::{
     Failure, Host, Judge, Nobody, RunProgress, Session, Start, Stop, StopReason, SystemClock, Watch,
 };
@@ -142,6 +142,7 @@ impl Desk {
         // Not the desk itself: the watcher keeps its listeners, and belongs to the desk.
         let (peers, runtime) = (Arc::clone(&self.peers), self.runtime.clone());
         let tools = self.tools.clone();
+        log_problems(watcher);
         watcher.subscribe(move |reloaded| {
             let is_ours = |file: &String| file.starts_with("skills/") || file.ends_with(".toml");
             if !reloaded.changed.iter().any(is_ours) {

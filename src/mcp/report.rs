@@ -34,9 +34,10 @@ pub(crate) fn answer(mut report: Report) -> Answer {
     for (name, mark) in [("warnings", "warning: "), ("output", "")] {
         let all = data[name].as_array().map(Vec::as_slice).unwrap_or_default();
         let shown = all.iter().take(MAX_LINES).filter_map(Value::as_str);
-        // The output of a script is its own words, line by line.
+        // The output of a script is its own words, line by line. Each line that is not its first is
+        // marked, so that no title in it can pass for a line of ours.
         lines.extend(shown.map(|line| {
-            format!("{mark}{}", line.split('\n').map(visible).collect::<Vec<_>>().join("\n"))
+            format!("{mark}{}", line.split('\n').map(visible).collect::<Vec<_>>().join("\n  | "))
         }));
         lines.extend(left_out(all.len(), MAX_LINES, "lines"));
     }

@@ -39,14 +39,10 @@ pub(crate) fn script(work: &Work, mut arguments: Arguments) -> Result<Answer, Ap
 }
 
 /// Runs a skill.
-pub(crate) fn skill(work: &Work, name: &str, arguments: Arguments) -> Result<Answer, AppError> {
+pub(crate) fn skill(work: &Work, name: &str, mut arguments: Arguments) -> Result<Answer, AppError> {
     check_may_run(work.config(), Some(work.agent()), Some(name))?;
     let skill = work.bundle.skill(name)?;
-    let (mut arguments, mut apply) = (arguments, true);
-    // A parameter of that name is the skill's own.
-    if !skill.manifest.params.as_ref().is_some_and(|params| params.contains_key("apply")) {
-        apply = arguments.flag("apply")?.unwrap_or(true);
-    }
+    let apply = arguments.flag("apply")?.unwrap_or(true);
     run(work, &skill, &arguments.rest(), apply)
 }
 

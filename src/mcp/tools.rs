@@ -293,8 +293,9 @@ fn of_skill(skill: &Skill) -> Tool {
             required.push(name.as_str());
         }
     }
-    properties.entry("apply").or_insert_with(
-        || json!({ "type": "boolean", "default": true, "description": "false to preview" }),
+    properties.insert(
+        "apply".to_owned(),
+        json!({ "type": "boolean", "default": true, "description": "false to preview" }),
     );
     let mut input = json!({ "type": "object", "properties": properties, "required": required });
     if manifest.params.is_some() {

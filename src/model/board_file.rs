@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::model::category::Category;
 use crate::model::id::{BucketId, PlanId, TaskId};
 use crate::model::in_words::in_words;
-use crate::model::progress::{Priority, Progress};
+use crate::model::progress::{Completion, Priority};
 
 mod base;
 mod entry;
@@ -89,7 +89,7 @@ pub struct TaskEntry {
     /// Its progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "entry::progress", serialize_with = "entry::write_progress")]
-    pub progress: Option<Progress>,
+    pub progress: Option<Completion>,
     /// Its priority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "entry::priority", serialize_with = "entry::write_priority")]

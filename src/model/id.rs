@@ -37,7 +37,8 @@ fn check(kind: &'static str, text: &str) -> Result<(), InvalidId> {
     }
 }
 
-fn is_marker(text: &str) -> bool {
+/// Returns whether a text is a provisional id, and nothing else.
+pub(crate) fn is_marker(text: &str) -> bool {
     text.strip_prefix(OPEN)
         .and_then(|rest| rest.strip_suffix(CLOSE))
         .and_then(|inner| inner.strip_prefix("new:"))

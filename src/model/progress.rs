@@ -75,6 +75,52 @@ impl Progress {
     }
 }
 
+/// A completion as somebody wrote it: a state by its name, or a percentage. 0, 50 and 100 are the states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Completion(u8);
+
+impl Completion {
+    /// Makes one of a percentage; more than 100 is 100.
+    #[must_use]
+    pub const fn of_percent(percent: u8) -> Self {
+        Self(if percent > 100 { 100 } else { percent })
+    }
+
+    /// Returns the percentage to write for it.
+    #[must_use]
+    pub const fn percent(self) -> u8 {
+        self.0
+    }
+
+    /// Returns the state that it is, unless it is a percentage between.
+    #[must_use]
+    pub fn state(self) -> Option<Progress> {
+        let state = Progress::of_percent(self.0);
+        (state.percent() == self.0).then_some(state)
+    }
+
+    /// Returns it as it is written.
+    #[must_use]
+    pub fn text(self) -> String {
+        self.state().map_or_else(|| self.0.to_string(), |state| state.name().to_owned())
+    }
+
+    /// Returns how a percentage compares with it: the same text if they agree, else a state.
+    #[must_use]
+    pub fn text_of(self, percent: u8) -> String {
+        if self.0 == percent {
+            return self.text();
+        }
+        Progress::of_percent(percent).name().to_owned()
+    }
+}
+
+impl From<Progress> for Completion {
+    fn from(state: Progress) -> Self {
+        Self(state.percent())
+    }
+}
+
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -1,6 +1,6 @@
 //! The host rules (design.md 3): in Rust, so that they hold in every run and for everyone.
 //!
-//! R2 (dry run) and R3 (`If-Match`) are enforced by the types of `host` and `graph`, R6
+//! R2 (dry run) and R3 (`If-Match`) are enforced by the types of `host` and of `wire::Request`, R6
 //! (membership) by the session when a plan is drafted, R7 (fail closed) where policies run.
 
 use std::collections::{BTreeMap, BTreeSet};

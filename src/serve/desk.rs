@@ -14,12 +14,10 @@ use crate::app::App;
 use crate::app::agent::refusals::Refusals;
 use crate::app::connection::{OwnConnections, ServiceConnection};
 use crate::app::error::AppError;
-use crate::app::inbox::failed;
 use crate::app::settings::Settings;
 use crate::app::workspace::{place, watched};
 use crate::host::{Approver, Failure, Host, Nobody, Session, Stop, StopReason, Watch};
 use crate::journal::Journal;
-use crate::journal::inbox::Queue;
 use crate::model::User;
 use crate::script::reload::Watcher;
 use crate::script::{Bundle, Config};
@@ -83,9 +81,6 @@ impl Desk {
         let at = place(&workspace);
         let watcher = watched(&workspace)?;
         let metrics = Metrics::new();
-        let of = (connection.service.as_str(), at.as_str(), Some(Queue::Runs));
-        let open = journal.open_entries(of, None, u32::MAX).map_err(|error| failed(&error))?;
-        metrics.runs_open.set(i64::try_from(open.len()).unwrap_or(i64::MAX));
         Ok(Self {
             settings,
             watcher,
@@ -249,6 +244,13 @@ impl Work {
     /// Returns the configuration.
     pub(crate) fn config(&self) -> &Config {
         &self.app.workspace.config
+    }
+
+    /// Returns what is wrong with the newest text of a skill: an earlier one, if any, is in force.
+    pub(crate) fn problem_of(&self, skill: &str) -> Option<String> {
+        let file = format!("skills/{skill}.rhai");
+        let found = self.bundle.problems.iter().find(|problem| problem.file == file);
+        found.map(ToString::to_string)
     }
 
     /// Waits for something asynchronous.

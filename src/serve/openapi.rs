@@ -72,10 +72,10 @@ pub(crate) fn approve_body() -> Value {
 
 /// Returns the body of a rejection.
 pub(crate) fn reject_body() -> Value {
+    let digest = text("Reject exactly what has it; if absent, whatever waits there");
     let what = "Reason, which the one who drafted it can read";
-    let reason =
-        json!({ "type": "string", "minLength": 1, "maxLength": 1000, "description": what });
-    object(&json!({ "reason": reason }), &["reason"])
+    let note = json!({ "type": "string", "minLength": 1, "maxLength": 1000, "description": what });
+    object(&json!({ "digest": digest, "note": note }), &["note"])
 }
 
 /// Returns the body of a pause.
@@ -114,7 +114,7 @@ fn asked(kind: &str) -> Value {
             json!({ "type": "string", "format": "uuid", "pattern": id })
         }
         "place" => json!({ "type": "string", "pattern": "^[0-9]{1,9}$" }),
-        "text" => json!({ "type": "string", "maxLength": 200 }),
+        "text" => json!({ "type": "string", "minLength": 1, "maxLength": 200, "pattern": "\\S" }),
         other => json!({ "type": other }),
     }
 }

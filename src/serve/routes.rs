@@ -136,7 +136,7 @@ const fn open(path: &'static str, summary: &'static str, answer: Schema, act: Ac
 pub(crate) const ROUTES: &[Route] = &[
     open("/healthz", "Whether the process is alive", Schema::Text, Act::Quick(status::health)),
     open("/readyz", "Whether it takes requests", Schema::Text, Act::Work(status::ready)),
-    get("/metrics", "Figures for Prometheus", Schema::Figures, Act::Quick(status::metrics)),
+    get("/metrics", "Figures for Prometheus", Schema::Figures, Act::Work(status::metrics)),
     open("/openapi.json", "This document", Schema::Object, Act::Quick(status::document)),
     Route {
         query: &[LIMIT, AFTER],

@@ -110,7 +110,6 @@ impl Asking for Hears {
 
     fn over(&self, entry: &InboxEntry, report: Option<Value>) {
         let Some(desk) = self.0.upgrade() else { return };
-        desk.metrics.runs_open.dec();
         desk.running.over(&entry.id, report.unwrap_or_else(|| report_of(entry)));
     }
 }

@@ -17,6 +17,8 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use serde_json::{Map, Value};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use crate::app::error::AppError;
 use crate::app::shown::{shortened, visible};
@@ -114,10 +116,18 @@ fn other_method() -> Response {
 async fn guard(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = request.method().clone();
+    // Not the address itself: the link that signs in has its code in there.
+    let span = tracing::info_span!(
+        "answer",
+        otel.kind = "server",
+        http.request.method = method.as_str(),
+        http.route = Empty,
+        http.response.status_code = Empty
+    );
     let checked = desk.access.check(&method, request.uri(), request.headers());
     let is_own = checked.is_ok();
     let mut response = match checked {
-        Ok(()) => next.run(request).await,
+        Ok(()) => next.run(request).instrument(span.clone()).await,
         Err(error) => refusal(&error),
     };
     let path = match response.extensions().get::<Matched>() {
@@ -127,6 +137,7 @@ async fn guard(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> R
     };
     let verb = if method == Method::POST { "POST" } else { "GET" };
     desk.metrics.count((verb, path), response.status().as_u16(), begun.elapsed());
+    span.record("http.route", path).record("http.response.status_code", response.status().as_u16());
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));

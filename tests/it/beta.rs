@@ -91,9 +91,9 @@ fn a_task_recurs_until_it_is_stopped() {
     place
         .run(&["--beta", "task", "repeat", "Order desks for the two new colleagues", "monthly"])
         .code(0)
-        .says(&["none → absoluteMonthly"]);
+        .says(&["none → monthly on day"]);
     place.run(&["undo", "last"]).code(1).says(&["--beta"]);
-    place.run(&["--beta", "undo", "last"]).code(0).says(&["absoluteMonthly", "→ none"]);
+    place.run(&["--beta", "undo", "last"]).code(0).says(&["monthly on day", "→ none"]);
     for (line, says) in [
         ("t.recurrence = #{ type: \"hourly\" };", "`hourly` is not a recurrence"),
         ("t.recurrence = #{ type: \"daily\", every: 2 };", "has no field `every`"),

@@ -400,3 +400,23 @@ fn policies_judge_it() {
     place.run(&["apply", "set.json"]).code(0).says(&["Applied 10 changes"]);
     place.run(&["undo", "last", "--force", "-n"]).code(0);
 }
+
+#[test]
+fn a_percentage_is_written_as_it_stands_and_a_state_leaves_any_of_its_own_alone() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    let board = |progress: &str| {
+        let yaml = format!(
+            "format: 1\nplan: {PLAN}\ntasks:\n- {{ title: By hand, progress: {progress} }}\n"
+        );
+        place.file("board.yaml", &yaml);
+        let status = report(&place, &RUN, 0)["status"].as_str().unwrap().to_owned();
+        (status, planner.task("By hand")["percentComplete"].as_u64().unwrap())
+    };
+    assert_eq!(board("75"), ("applied".to_owned(), 75));
+    assert_eq!(board("75"), ("no_changes".to_owned(), 75));
+    assert_eq!(board("in_progress"), ("no_changes".to_owned(), 75));
+    assert_eq!(board("40"), ("applied".to_owned(), 40));
+    assert_eq!(board("completed"), ("applied".to_owned(), 100));
+}

@@ -414,3 +414,38 @@ fn a_skill_is_exported_for_agents_that_read_skills() {
     place.run(&["skill", "export", "weekly_reprt"]).code(1).says(&["did you mean"]);
     place.run(&["skill", "export"]).code(2);
 }
+
+#[test]
+fn a_limit_below_one_is_refused_by_what_is_shipped() {
+    let place = Place::embedded();
+    for skill in ["morning_triage", "overdue_escalation", "progress_sync"] {
+        for limit in ["limit=0", "limit=-1"] {
+            let output = place.run(&["run", skill, "-p", limit]);
+            assert_eq!(output.code, 1, "{skill}: {}", output.stderr);
+            let _ = output.says(&["at least 1"]);
+        }
+    }
+    place.run(&["run", "weekly_report", "-p", "days=-3"]).code(1).says(&["at least 0"]);
+}
+
+#[test]
+fn what_is_not_created_yet_has_no_id_to_print() {
+    let place = Place::embedded();
+    let script = format!("plan(\"{PLAN}\").create_task(#{{ title: \"New\", bucket: \"Inbox\" }})");
+    let preview = place.script(&script, &["--dry-run"]).code(0);
+    assert!(!preview.stdout.contains("new:"), "{}", preview.stdout);
+    assert!(!place.script(&script, &[]).code(0).stdout.contains("new:"));
+}
+
+#[test]
+fn items_of_a_checklist_are_shown_in_their_order() {
+    let place = Place::embedded();
+    let script = format!(
+        "plan(\"{PLAN}\").create_task(#{{ title: \"New\", checklist: [\"Agenda\", \"Invite\", \"Slides\", \"Food\"] }});"
+    );
+    let shown = place.script(&script, &["--dry-run"]).code(0).stderr;
+    let at = |item: &str| shown.find(item).unwrap_or_else(|| panic!("{item}: {shown}"));
+    assert!(
+        at("Agenda") < at("Invite") && at("Invite") < at("Slides") && at("Slides") < at("Food")
+    );
+}

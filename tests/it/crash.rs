@@ -110,7 +110,7 @@ fn a_run_killed_at_a_commit_is_not_taken_for_done() {
         kill_at(&planner, &place, &script, at, None);
         let first = place.run(&["runs", "--json"]).code(0).json();
         let resumed = place.run(&["resume", "--json"]).code(code).json();
-        let said = resumed[0]["warnings"].to_string();
+        let said = resumed[0]["error"]["message"].to_string();
         assert_eq!(said.contains("cut off after a commit()"), code == 8, "{at}: {resumed:#}");
         assert_eq!(resumed[0]["status"] == "partial", code == 8, "{at}: {resumed:#}");
         let tasks = board(&place).to_string();

@@ -41,7 +41,7 @@ fn without_a_digest_only_what_was_held_at_first_is_approved() {
     let (part, end) = (path(part), path(end));
     server.get(&approver, &end).is(404);
     server.post(&approver, &format!("{end}/approve"), &json!({})).is(404);
-    server.post(&approver, &format!("{part}/reject"), &json!({ "reason": "No" })).is(404);
+    server.post(&approver, &format!("{part}/reject"), &json!({ "note": "No" })).is(404);
     let sql = "UPDATE kept_set SET (saved, digest) =
         (SELECT saved, digest FROM kept_set WHERE run_id = ?2) WHERE run_id = ?1";
     assert_eq!(journal(&place).execute(sql, [&first, &other]).unwrap(), 1);

@@ -138,6 +138,42 @@ fn an_answer_takes_little_more_memory_than_it_has_bytes() {
 }
 
 #[test]
+fn a_token_that_the_service_repeats_goes_nowhere() {
+    let refused = json!({ "error": {
+        "code": "Request_BadRequest", "message": "you sent Bearer secret-canary-token",
+    } });
+    let refused = refused.to_string();
+    let url = answering(move |path, _| {
+        if path.ends_with("/me") || path.contains("/me?") {
+            http("200 OK", ME)
+        } else {
+            http("400 Bad Request", &refused)
+        }
+    });
+    let place = Place::against_url(&url, "secret-canary-token");
+    let script = "let b = my_tasks(); try { user(\"zz@x\"); } catch(e) { print(e.message); } user(\"00000000-0000-0000-0000-000000000001\");";
+    for args in [&[][..], &["--json"], &["-vvv"]] {
+        let output = place.script(script, args);
+        let said = format!("{}{}", output.stdout, output.stderr);
+        assert!(said.contains("[redacted]") && !said.contains("canary-token"), "{said}");
+    }
+    for file in std::fs::read_dir(place.state()).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = if path.is_file() { std::fs::read(&path).unwrap() } else { Vec::new() };
+        assert!(!String::from_utf8_lossy(&bytes).contains("canary-token"), "{}", path.display());
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_certificate_is_a_file_with_an_end() {
+    let place = Place::embedded();
+    let serve =
+        ["serve", "--addr", "127.0.0.1:0", "--tls-cert", "/dev/zero", "--tls-key", "/dev/zero"];
+    place.run(&serve).code(1).says(&["/dev/zero"]);
+}
+
+#[test]
 fn a_list_that_never_ends_is_given_up() {
     let asked = Arc::new(AtomicUsize::new(0));
     let pages = Arc::clone(&asked);

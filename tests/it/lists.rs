@@ -268,12 +268,8 @@ fn a_person_is_named_by_a_part_of_the_name() {
     for name in ["ana", "ferr", "Ferreira", "errei"] {
         assert_eq!(get(name).code(0).json()["userPrincipalName"], "ana@bos.example", "{name}");
     }
-    let several = place.run(&["user", "get", "r"]).code(1);
-    several.says(&[
-        "`r` is part of the names of 2 people",
-        "rook@bos.example",
-        "priya@bos.example",
-    ]);
+    let several = place.run(&["user", "get", "ta"]).code(1);
+    several.says(&["`ta` is part of the names of 2 people", "rook@bos.example", "mei@bos.example"]);
     get("nobody").code(1);
     let script = format!("task(\"{}\").assign(\"tanaka\");", id(&planner, ROOM));
     place.script(&script, &[]).code(0).says(&["Mei Tanaka"]);
@@ -293,6 +289,35 @@ fn somebody_who_left_is_taken_off_a_task() {
     place.run(&["task", "update", AUDITOR, "--unassign", &GONE.to_uppercase()]).code(0);
     assert_eq!(planner.task(AUDITOR)["assignments"].as_object().unwrap().len(), 1);
     place.run(&["task", "assign", AUDITOR, GONE]).code(1).says(&["there is no user"]);
+    // Nor does it become nobody's: a person is asked, as about any colleague's.
+    planner.edit(
+        ROOK,
+        &format!("/planner/tasks/{}", id(&planner, AUDITOR)),
+        &json!({ "assignments": planner.task(AUDITOR)["assignments"].as_object().unwrap().keys()
+            .map(|user| (user.clone(), Value::Null)).collect::<serde_json::Map<_, _>>() }),
+    );
+    assign_gone(&planner, AUDITOR);
+    place.run(&["task", "complete", AUDITOR]).code(7).says(&["assigned to someone else", GONE]);
+    place.run(&["task", "complete", AUDITOR, "--yes"]).code(0);
+    // One letter is a slip.
+    place.run(&["task", "assign", LANDLORD, "a"]).code(1).says(&["there is no user `a`"]);
+    // One task tells as much as a list of them.
+    let one = place.run(&["task", "get", AUDITOR, "--json"]).code(0).json();
+    let listed = list(&place, &[]);
+    let same = listed.iter().find(|task| task["id"] == one["id"]).unwrap();
+    for name in ["planTitle", "bucketName", "assignees", "labels", "url"] {
+        assert!(!one[name].is_null() && one[name] == same[name], "{name}: {one} {same}");
+    }
+}
+
+#[test]
+fn whoever_is_not_known_is_shown_no_empty_list() {
+    let place = Place::embedded();
+    place.file("planwright.toml", "[agents.rook]\n");
+    for command in [&["inbox", "list"][..], &["runs"], &["pending"], &["skill", "list"]] {
+        place.run(&[command, &["--as", "rok"]].concat()).code(1).says(&["there is no agent `rok`"]);
+        place.run(&[command, &["--as", "rook"]].concat()).code(0);
+    }
 }
 
 #[test]

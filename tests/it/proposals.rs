@@ -35,6 +35,23 @@ fn a_proposed_skill_is_approved_by_a_person_and_is_a_tool() {
     assert!(data["diff"].as_str().unwrap().contains("+plans().len()"), "{data}");
     assert!(text(&proposed).contains("its test passes"), "{proposed}");
     assert!(!client.tools().contains(&"skill_count".to_owned()));
+    // What runs by itself does so with other grants than those of whoever proposes it.
+    let timed = COUNT.replacen(
+        "//!",
+        "//! ```toml\n//! [skill]\n//! schedule = \"@daily\"\n//! ```\n//!",
+        1,
+    );
+    let timed = json!({ "name": "timed", "source": timed, "reason": "Asked for every day" });
+    let timed = propose(&mut client, &timed);
+    assert!(text(&timed).contains("it has times of its own"), "{timed}");
+    // By this name an agent asks for a preview.
+    let taken =
+        "//! ```toml\n//! [params]\n//! apply = { type = \"bool\", default = true }\n//! ```\n1\n";
+    let taken = json!({ "name": "taken", "source": taken, "reason": "x" });
+    let taken = propose(&mut client, &taken);
+    assert!(text(&taken).contains("`apply` cannot be the name of a parameter"), "{taken}");
+    let id_of_timed = timed["structuredContent"]["id"].as_str().unwrap();
+    place.run(&["reject", id_of_timed, "--reason", "no"]).code(0);
     let listed = place.run(&["pending", "--json"]).code(0).json();
     assert_eq!((&listed[0]["id"], &listed[0]["kind"]), (&json!(id), &json!("skill")));
     place.run(&["pending", "show", id]).code(0).says(&["+plans().len()", "Asked for every day"]);

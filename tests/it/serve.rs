@@ -385,7 +385,9 @@ fn a_held_set_is_approved_once_by_whoever_may() {
     let board = server.ask("GET", "/", &[("Cookie", &cookie)], "").is(200).body;
     assert!(board.contains("<ins>urgent</ins>"), "{board}");
     let reject = format!("/api/v1/pending/{}/reject", report["pending"].as_str().unwrap());
-    server.post(&approver, &reject, &json!({ "reason": "it is done" })).is(200);
+    let other = json!({ "digest": "sha256:00", "note": "it is done" });
+    assert_eq!(server.post(&approver, &reject, &other).is(409).code(), "not_pending");
+    server.post(&approver, &reject, &json!({ "note": "it is done" })).is(200);
     assert_eq!(server.get(&viewer, "/api/v1/pending").json(), json!([]));
     // A pause keeps the agent from writing.
     server.post(&approver, "/api/v1/agents/rook/pause", &json!({ "reason": "a look" })).is(200);
@@ -399,6 +401,39 @@ fn a_held_set_is_approved_once_by_whoever_may() {
     assert_eq!(report["error"]["code"], "paused", "{report}");
     server.post(&approver, "/api/v1/agents/rook/resume", &json!({})).is(200);
     assert_eq!(server.post(&admin, "/api/v1/agents/no/pause", &json!({})).is(403).code(), "agent");
+}
+
+#[test]
+fn a_skill_that_does_not_compile_any_more_is_told_of() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "");
+    place.file("scripts/skills/tick.rhai", "//! Ticks.\n1\n");
+    let admin = token(&place, "ana", "admin");
+    let server = Server::start(&place);
+    let listed = |server: &Server| {
+        let skills = server.get(&admin, "/api/v1/skills").is(200).json();
+        skills.as_array().unwrap().iter().find(|skill| skill["name"] == "tick").unwrap().clone()
+    };
+    assert_eq!(listed(&server)["problem"], Value::Null);
+    place.file("scripts/skills/tick.rhai", "//! Ticks.\nlet x = ;\n");
+    // It is noticed when the file system tells, or at the next look.
+    let problem = loop {
+        let problem = listed(&server)["problem"].clone();
+        if !problem.is_null() {
+            break problem;
+        }
+    };
+    assert!(problem.as_str().unwrap().starts_with("skills/tick.rhai:2: "), "{problem}");
+    let report =
+        server.post(&admin, "/api/v1/runs?wait=30", &json!({ "skill": "tick" })).is(200).json();
+    assert_eq!(report["result"], 1, "the last good version: {report}");
+    let figures = server.get(&admin, "/metrics").is(200).body;
+    assert!(figures.contains("planwright_runs_open 0"), "{figures}");
+    drop(server);
+    // Nobody sits at what serves, so it is in the log as well.
+    let logged = "the last good version stays in force: skills/tick.rhai:2: ";
+    place.run(&["work", "--once"]).code(0).says(&[logged]);
 }
 
 #[test]

@@ -255,6 +255,15 @@ fn dates_that_can_be_read_in_two_ways_are_asked_about() {
     let import = ["plan", "import", "dates.csv", "--plan", PLAN];
     place.run(&import).code(1).says(&["2026-05-04 or 2026-04-05", "--date-format"]);
     place.run(&[&import[..], &["--date-format", "YYYY"]].concat()).code(2);
+    // With everything else that is wrong.
+    place.file("wrong.csv", "title,due,progress\nA,04/05/2026,bogus\nB,2026-13-01,\n");
+    let wrong = ["plan", "import", "wrong.csv", "--plan", PLAN];
+    place.run(&wrong).code(1).says(&[
+        "3 problems",
+        "2026-05-04 or 2026-04-05",
+        "`bogus`",
+        "2026-13-01",
+    ]);
     // One column can say how the other is meant.
     place.file("both.csv", "title,start,due\nA,04/05/2026,04/21/2026\n");
     let task = preview(&place, "both.csv", &[]).code(0).json()["changes"][0]["fields"].clone();

@@ -21,6 +21,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 
 use crate::app::error::AppError;
 use crate::app::faces::TlsFiles;
+use crate::files;
 
 /// The bounds on those who come in.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +45,8 @@ const HEAD: Duration = Duration::from_secs(10);
 /// The most bytes of a head.
 const MAX_HEAD: usize = 32 << 10;
 const MAX_HEADERS: usize = 64;
+/// The most bytes of a certificate with its chain, and of a key.
+const MAX_PEM: u64 = 1 << 20;
 
 /// Reads a certificate and its key.
 ///
@@ -58,10 +61,12 @@ pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, AppError> {
         let message = format!("`{}` is not {what}", path.display());
         AppError::new("invalid", message).caused_by(error).hint("both are files in the PEM format")
     };
-    let chain = CertificateDer::pem_file_iter(&files.certificate)
-        .and_then(|found| found.collect::<Result<Vec<_>, _>>())
+    let read = |path: &std::path::Path| files::read(path, MAX_PEM).map_err(AppError::from);
+    let (certificate, key) = (read(&files.certificate)?, read(&files.key)?);
+    let chain = CertificateDer::pem_slice_iter(certificate.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
         .map_err(|error| wrong("a certificate", &files.certificate, &error))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key)
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
         .map_err(|error| wrong("a key", &files.key, &error))?;
     // The provider is named, since a program may have compiled several.
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use crate::app::App;
 use crate::app::applied_mark::AppliedMark;
 use crate::app::error::AppError;
-use crate::app::pending::check_waits;
 use crate::app::pending::eyes::Visitor;
+use crate::app::pending::{check_digest, check_waits};
 use crate::change::Saved;
 use crate::host::{Approver, Decision, Decisions, Failure, Finished, Host, Report, Start, Status};
 use crate::journal::RunId;
@@ -133,10 +133,7 @@ impl App {
         let (saved, start) = self.start_of(&set)?;
         let is_own = saved.actor == me.id;
         self.check_eyes((&set, &saved), me, visitor)?;
-        if digest.is_some_and(|digest| digest != set.digest) {
-            return Err(AppError::new("not_pending", "the set has another digest")
-                .hint(format!("look at it: `planwright pending show {}`", set.run)));
-        }
+        check_digest(&set, digest)?;
         // An agent's own sign-in is here, whoever approves.
         let is_own = is_own || self.own_profile(saved.agent.as_deref()).is_some();
         Ok(Approvable { set, saved, start, is_own })

@@ -88,6 +88,10 @@ impl Proposed {
         if skill.manifest.description.trim().is_empty() {
             remarks.push("it does not say what it does".to_owned());
         }
+        if skill.manifest.schedule.is_some() {
+            let whose = "as `schedule`, not as the agent that proposes it";
+            remarks.push(format!("it has times of its own: `serve` would run it {whose}"));
+        }
         remarks.extend(without_errors(lint::check(Role::Skill, &file, &self.source, libraries))?);
         let Some(tests) = &self.tests else {
             remarks.push("it has no tests: nothing shows that it does what it says".to_owned());

@@ -35,10 +35,17 @@ pub(crate) fn recurrence_in_words(schedule: &Value) -> String {
     let text = |name: &str| pattern.get(name).and_then(Value::as_str).unwrap_or_default();
     let number = |name: &str| pattern.get(name).and_then(Value::as_u64).unwrap_or(0);
     let kind = text("type");
-    let mut words = vec![kind.to_owned()];
-    if number("interval") > 1 {
-        words.push(format!("every {}", number("interval")));
-    }
+    let (how_often, unit) = match kind {
+        "daily" => ("daily", "days"),
+        "weekly" => ("weekly", "weeks"),
+        "absoluteMonthly" | "relativeMonthly" => ("monthly", "months"),
+        "absoluteYearly" | "relativeYearly" => ("yearly", "years"),
+        other => (other, "times"),
+    };
+    let mut words = match number("interval") {
+        0 | 1 => vec![how_often.to_owned()],
+        every => vec![format!("every {every} {unit}")],
+    };
     let days = pattern.get("daysOfWeek").and_then(Value::as_array);
     let days: Vec<&str> = days.into_iter().flatten().filter_map(Value::as_str).collect();
     if !days.is_empty() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::app::shown::entity;
 use crate::host::Session;
 use crate::model::time::day_of_date;
-use crate::model::{Category, Plan, PlanId, Task, User, UserId, link};
+use crate::model::{Category, Plan, PlanId, Task, TaskDetails, User, UserId, link};
 
 /// A person on a task: an entry of the directory, or only an id.
 #[derive(Debug)]
@@ -109,8 +109,8 @@ impl Row {
     }
 
     /// Returns the task as JSON: as Graph has it, with names beside the ids.
-    pub(crate) fn value(&self) -> Value {
-        let mut value = entity::task(&self.task, None);
+    pub(crate) fn value(&self, details: Option<&TaskDetails>) -> Value {
+        let mut value = entity::task(&self.task, details);
         if let Some(map) = value.as_object_mut() {
             let assignees: Vec<Value> = self.assignees.iter().map(Assignee::value).collect();
             map.insert("planTitle".into(), json!(self.plan.title));

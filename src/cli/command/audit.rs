@@ -87,20 +87,25 @@ pub(crate) fn audit_show(
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     };
-    let paths = [
-        "/seq",
-        "/at",
-        "/kind",
-        "/actor/upn",
-        "/agent",
-        "/skill",
-        "/change/title",
-        "/outcome",
-        "/run",
+    // What a record is about stands elsewhere in those that belong to no run; the first that is there counts.
+    let paths: [&[&str]; 9] = [
+        &["/seq"],
+        &["/at"],
+        &["/kind"],
+        &["/actor/upn", "/by/name"],
+        &["/agent", "/detail/agent", "/detail/to"],
+        &["/skill", "/detail/skill", "/detail/tool"],
+        &["/change/title", "/detail/reason", "/detail/message"],
+        &["/outcome", "/detail/outcome", "/detail/state", "/detail/code"],
+        &["/run", "/detail/id"],
     ];
+    let first = |record: &Value, paths: &[&str]| {
+        let found = paths.iter().map(|path| text(record, path)).find(|text| !text.is_empty());
+        found.unwrap_or_default()
+    };
     let rows: Vec<_> = records
         .iter()
-        .map(|record| paths.iter().map(|path| text(record, path)).collect())
+        .map(|record| paths.iter().map(|paths| first(record, paths)).collect())
         .collect();
     let columns = [
         Column::right("SEQ"),
@@ -109,7 +114,7 @@ pub(crate) fn audit_show(
         Column::new("WHO"),
         Column::new("AGENT"),
         Column::new("SKILL"),
-        Column::title("TITLE"),
+        Column::title("WHAT"),
         Column::new("OUTCOME"),
         Column::optional("RUN"),
     ];

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::shown::entity;
+use crate::app::shown::tasks::Names;
 use crate::cli::render::text::visible;
 use crate::host::{Failure, Session};
 use crate::model::time::{day_of_date, day_of_moment};
@@ -121,6 +122,7 @@ pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
     let task = session.task(id)?;
     let details = session.details(id)?;
     let plan = session.plan(&task.plan)?;
+    let of_plan = plan.clone();
     let bucket = task.bucket.as_ref().map(|id| session.bucket(id)).transpose()?;
     let person =
         |id| session.user_by_id(id).map_or_else(|| id.to_string(), |user| user.label().to_owned());
@@ -180,7 +182,7 @@ pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
             ("created", day(task.created_at)),
             ("repeats", task.recurrence().map(entity::recurrence).unwrap_or_default()),
         ],
-        value: entity::task(&task, Some(&details)),
+        value: Names::new(session, true).row(task.clone(), of_plan).value(Some(&details)),
         title: task.title,
         body,
     })

@@ -297,6 +297,7 @@ impl View<'_> {
         };
         let by = if who.is_empty() { String::new() } else { format!(" as {who}") };
         let (style, text) = match report.status {
+            Status::Applied if n == 0 => (GREEN, "All of it was written already.".to_owned()),
             Status::Applied => (GREEN, format!("Applied {}{by}.", count(n, "change"))),
             Status::Previewed => match saved {
                 Some(file) => (
@@ -329,6 +330,9 @@ impl View<'_> {
             {
                 let were = if n == 1 { "was" } else { "were" };
                 (RED, format!("It is not known whether {} {were} written.", count(n, "change")))
+            }
+            Status::Partial if n == 0 => {
+                (RED, "Applied only in part: the rest is not known.".to_owned())
             }
             Status::Partial => {
                 let applied = report.count(ChangeStatus::Applied);

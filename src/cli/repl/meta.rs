@@ -368,6 +368,9 @@ impl Repl<'_> {
             return Err(AppError::new("not_permitted", message)
                 .hint(format!("quit, then `planwright repl{whom}`")));
         }
+        if agent.is_some() && self.context.app.workspace.config.agents.is_empty() {
+            self.say("no agents are configured: this one is under the shipped rules");
+        }
         let desk = Self::desk(self.context, &self.connection, &self.watcher, agent, &self.json)?;
         // Variables hold data that another agent may not be allowed to see.
         let libraries = self.news.libraries.clone();

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use crate::cli::render::text::count;
 use crate::cli::resolve::{parse_priority, parse_progress};
 use crate::cli::sheet::columns::{self, Columns, Field, Mapping};
-use crate::cli::sheet::dates::{Ambiguous, DateFormat, Way};
+use crate::cli::sheet::dates::{Ambiguous, DateFormat, Order, Way};
 use crate::cli::sheet::table::{Cell, Row, Sheet, Unit, invalid};
 use crate::cli::sheet::write::unguarded;
 use crate::host::Failure;
@@ -81,22 +81,23 @@ pub(crate) struct SheetTasks {
 /// Reads the tasks of a sheet.
 ///
 /// # Errors
-/// The sheet as a whole has no meaning: no column holds the title, or its dates can be read in two
-/// ways. What is wrong with single cells is in the answer.
+/// The sheet as a whole has no meaning: no column holds the title. What is wrong with single cells is in the
+/// answer, and so is the first date that can be read in two ways.
 pub(crate) fn read(sheet: &Sheet, options: &Options) -> Result<SheetTasks, Failure> {
     let (at, columns) = columns::find(&sheet.rows, &options.maps)?;
     let rows: Vec<&Row> = sheet.rows.iter().skip(at + 1).filter(|row| !row.is_blank()).collect();
     let dates = dates(&rows, &columns);
+    let (way, two_ways) = way(&dates, options);
     let mut reader = Reader {
         unit: sheet.unit,
-        way: way(&dates, sheet.unit, options)?,
+        way,
         dates: &dates,
         has_fractions: has_fractions(&rows, &columns),
         limits: options.limits,
         columns: &columns,
         unclear: Vec::new(),
         unlike: Vec::new(),
-        problems: Vec::new(),
+        problems: two_ways.into_iter().collect(),
     };
     let tasks: Vec<TaskRow> = rows.iter().map(|row| reader.task(row)).collect();
     reader.same_keys(&tasks);
@@ -190,22 +191,28 @@ fn dates<'a>(rows: &[&'a Row], columns: &'a Columns) -> Vec<Written<'a>> {
 
 /// Finds the way in which the dates are read: one for the whole sheet, since whoever wrote one
 /// column wrote the other.
-fn way(texts: &[Written<'_>], unit: Unit, options: &Options) -> Result<Way, Failure> {
+fn way(texts: &[Written<'_>], options: &Options) -> (Way, Option<Problem>) {
     if let Some(format) = &options.dates {
-        return Ok(Way::Given(format.clone()));
+        return (Way::Given(format.clone()), None);
     }
-    Way::of(texts.iter().map(|(.., text)| *text)).map_err(|ambiguous| {
-        let (line, heading, text) = texts.get(ambiguous.at).copied().unwrap_or_default();
-        two_ways(&ambiguous, &format!("{} {line}, {heading}", unit.name()), text)
-    })
+    match Way::of(texts.iter().map(|(.., text)| *text)) {
+        Ok(way) => (way, None),
+        // Nothing is imported; no date contradicts either order, so the rest can be looked at.
+        Err(ambiguous) => (Way::Found(Order::DayFirst), Some(two_ways(&ambiguous, texts))),
+    }
 }
 
-fn two_ways(ambiguous: &Ambiguous, place: &str, text: &str) -> Failure {
-    let Ambiguous { day_first, month_first, .. } = ambiguous;
+fn two_ways(ambiguous: &Ambiguous, texts: &[Written<'_>]) -> Problem {
+    let Ambiguous { at, day_first, month_first } = ambiguous;
+    let (line, heading, text) = texts.get(*at).copied().unwrap_or_default();
     let text = text.trim();
-    let message = format!("{place}: `{text}` may be {day_first} or {month_first}");
     let hint = "say the format: `--date-format DD/MM/YYYY` or `--date-format MM/DD/YYYY`";
-    invalid(message, Some(hint.to_owned()))
+    Problem {
+        line,
+        column: Some(heading.to_owned()),
+        message: format!("`{text}` may be {day_first} or {month_first}"),
+        hint: Some(hint.to_owned()),
+    }
 }
 
 /// Returns whether the numbers of the column of progress are fractions, as workbooks have percent.

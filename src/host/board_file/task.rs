@@ -15,10 +15,9 @@ use crate::model::board_file::{
     day_text_of, priority_text, with_plain_lines,
 };
 use crate::model::details::distinct;
+use crate::model::progress::Completion;
 use crate::model::time::moment_of_day;
-use crate::model::{
-    BucketId, Category, Progress, Reference, Task, TaskDetails, TaskId, UserId, link,
-};
+use crate::model::{BucketId, Category, Reference, Task, TaskDetails, TaskId, UserId, link};
 
 /// The section that a task is in, with the bucket that it stands for.
 type Place<'a> = Option<(&'a BucketEntry, &'a Meant<BucketId>)>;
@@ -67,9 +66,10 @@ impl<'a> BoardEdits<'a> {
         let mut wants = |field: &str, ours: Option<String>, theirs: &str| {
             ours.is_some_and(|ours| self.wants(base, &at, (field, &ours, theirs)))
         };
-        let progress = entry.progress.map(|progress| progress.name().to_owned());
+        let there = |it: Completion| it.text_of(task.percent_complete);
+        let there = entry.progress.map(there).unwrap_or_default();
         let title = wants("title", Some(entry.title.clone()), &task.title);
-        let progress = wants("progress", progress, task.progress().name());
+        let progress = wants("progress", entry.progress.map(Completion::text), &there);
         let priority = wants("priority", entry.priority.map(priority_text), task.priority.name());
         let start = wants("start", entry.start.map(day_text), &day_text_of(task.start, zone));
         let due = wants("due", entry.due.map(day_text), &day_text_of(task.due, zone));
@@ -310,7 +310,7 @@ impl<'a> BoardEdits<'a> {
     pub(crate) fn task_gone(&mut self, entry: &TaskEntry, place: Place<'_>) -> Result<(), Failure> {
         let id = entry.id.as_ref().map(TaskId::as_str).unwrap_or_default();
         let Some(base) = self.base(id) else { return Ok(()) };
-        let progress = entry.progress.map(|progress| progress.name().to_owned());
+        let progress = entry.progress.map(Completion::text);
         let bucket = place.map(|(section, meant)| match (meant, &section.id) {
             (Meant::Here(id), _) | (_, Some(id)) => id.to_string(),
             _ => String::new(),
@@ -367,7 +367,7 @@ impl<'a> BoardEdits<'a> {
             start: moment(entry.start.flatten())?,
             due: moment(entry.due.flatten())?,
             priority: entry.priority,
-            percent_complete: entry.progress.map_or(0, Progress::percent),
+            percent_complete: entry.progress.map_or(0, Completion::percent),
             description: entry.description.clone().unwrap_or_default(),
             key: entry.key.clone(),
             assignees: self.people(people, &BTreeSet::new())?,

@@ -19,6 +19,7 @@ use crate::host::apply::{PartNo, Unsettled};
 use crate::host::failure::Failure;
 use crate::host::record::{Claims, Origin, blocking, failure};
 use crate::host::recover::undo::no_journal;
+use crate::host::report::Status;
 use crate::host::session::refresh::{is_there, read_targets};
 use crate::host::start::{Finished, Host, Start};
 use crate::journal::{
@@ -58,6 +59,8 @@ pub(crate) struct Restored {
     pub(crate) ledger: Ledger,
     /// The attempts that are in doubt.
     pub(crate) unsettled: BTreeMap<PartNo, Unsettled>,
+    /// True if a process was cut off before it could record the end.
+    pub(crate) cut_off: bool,
     /// True if its program would have gone on after a commit: with what, nobody knows.
     pub(crate) cut_short: bool,
     /// The changes that need something which is in doubt.
@@ -191,7 +194,8 @@ impl Host {
                 .collect();
             let report = serde_json::json!({ "resumed_by": finished.report.run_id });
             let now = self.clock.now();
-            let nothing_left = finished.report.status == crate::host::report::Status::NoChanges;
+            let nothing_left = finished.report.changes.is_empty()
+                && matches!(finished.report.status, Status::Applied | Status::NoChanges);
             let by = finished.report.run_id.clone();
             blocking(move || {
                 let journal = state_folder.open()?;
@@ -326,6 +330,7 @@ impl Restored {
             set: ChangeSet::default(),
             ledger: Ledger::default(),
             unsettled: BTreeMap::new(),
+            cut_off: chain.iter().any(|run| run.finish.is_none()),
             cut_short: false,
             withheld: Vec::new(),
             gone: Vec::new(),

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::change::ChangeSet;
+use crate::host::failure::Failure;
 use crate::host::query::{PendingQuery, Response};
 use crate::host::report::Status;
 use crate::host::run::Run;
@@ -80,9 +81,15 @@ impl Run<'_> {
         }
         report.status = Status::Partial;
         let skill = &report.skill;
-        report.warnings.push(format!(
-            "`{skill}` was cut off after a commit(): what it committed is on the board, what it would have done next is unknown; run it again"
-        ));
+        let failure = Failure {
+            code: "cut_off".into(),
+            message: format!(
+                "`{skill}` was cut off after a commit(): what it committed is on the board, what it would have done next is unknown"
+            ),
+            hint: Some(format!("`planwright run {skill}` runs it again")),
+            ..Failure::default()
+        };
+        report.error = Some(failure);
     }
 
     /// Puts what was applied in earlier segments into the report, before the last one.

@@ -7,6 +7,7 @@ use crate::host::error::Error;
 use crate::host::failure::Failure;
 use crate::host::record::Origin;
 use crate::host::recover::resume::Restored;
+use crate::host::report::Status;
 use crate::host::run::Run;
 use crate::host::run::grounds::Grounds;
 use crate::host::session::core::Session;
@@ -18,6 +19,7 @@ use crate::model::{ETag, Versioned};
 impl Host {
     /// Applies a saved set: rebases it on the present board, judges it by the policies in force
     /// now, then applies it. Deletions must be granted again: a file grants nothing.
+    #[tracing::instrument(name = "run", skip_all, fields(run_id, skill, agent, status))]
     pub async fn apply_saved(&self, saved: Saved, mut start: Start) -> Finished {
         start.purpose = Purpose::Apply;
         let (here, there) = (&self.service, &saved.service);
@@ -46,12 +48,14 @@ impl Host {
     }
 
     /// Applies a set that was drafted outside a run, as `start` says.
+    #[tracing::instrument(name = "run", skip_all, fields(run_id, skill, agent, status))]
     pub async fn apply_drafted(&self, start: Start, set: ChangeSet) -> Finished {
         self.apply_on(Origin::default(), start, set, None, None).await
     }
 
     /// Applies a set that was drafted before: rebases it on the present board, judges it, applies
     /// it. The reads of the session that drafted it count as in a run.
+    #[tracing::instrument(name = "run", skip_all, fields(run_id, skill, agent, status))]
     pub(crate) async fn apply_set(
         &self,
         origin: Origin,
@@ -98,6 +102,7 @@ impl Host {
     }
 
     /// Carries on a run from the journal: settles the requests in doubt, then applies the rest.
+    #[tracing::instrument(name = "run", skip_all, fields(run_id, skill, agent, status))]
     pub(crate) async fn resume_restored(
         &self,
         origin: Origin,
@@ -129,6 +134,11 @@ impl Host {
             Err(failure) => run.fail(failure),
         }
         run.report_in_doubt(&restored);
+        // All of it is on the board, though the process that wrote the last of it could not say so.
+        let is_whole = run.report.status == Status::NoChanges && run.report.changes.is_empty();
+        if is_whole && restored.cut_off && !run.start.dry_run {
+            run.report.status = Status::Applied;
+        }
         run.stay_unfinished();
         run.finish().await
     }

@@ -85,6 +85,10 @@ pub(crate) struct State {
     pub(super) remarked: usize,
     /// The bytes of text that edits have added.
     pub(crate) edit_bytes: usize,
+    /// The tasks whose details edits have changed.
+    pub(crate) edited: BTreeSet<TaskId>,
+    /// The bytes of those details before.
+    pub(crate) before_bytes: usize,
     /// Keys given to new checklist items.
     pub(crate) n_keys: usize,
     /// Random numbers drawn.
@@ -419,7 +423,8 @@ impl Session {
         // Each redraft has the whole budget of reads again.
         self.shared.asked.store(0, Ordering::Relaxed);
         state.n_keys = 0;
-        (state.edit_bytes, state.remarked) = (0, 0);
+        (state.edit_bytes, state.before_bytes, state.remarked) = (0, 0, 0);
+        state.edited.clear();
         state.n_draws = 0;
     }
 

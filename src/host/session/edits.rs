@@ -64,6 +64,9 @@ pub struct NewItem {
     pub checked: bool,
 }
 
+/// How many times more bytes the details that edits change may have than text that edits may add.
+const BEFORE_TO_AFTER: usize = 8;
+
 /// The editing half of a session, which only one that drafts has: what it records, the session's own
 /// reads see.
 #[derive(Debug, Clone, Copy)]
@@ -219,6 +222,23 @@ impl Editor<'_> {
         };
         if n > limit {
             self.stop.set(StopReason::Budget("text of edits", format!("{} KiB", limit >> 10)));
+        }
+        self.check_stop()
+    }
+
+    /// Counts the bytes of the details of a task that is edited, once: a change is kept with what it replaces.
+    fn count_before(self, id: &TaskId, bytes: usize) -> Result<(), Error> {
+        let limit = self.facts().edit_bytes.saturating_mul(BEFORE_TO_AFTER);
+        let n = {
+            let mut state = self.state();
+            if state.edited.insert(id.clone()) {
+                state.before_bytes = state.before_bytes.saturating_add(bytes);
+            }
+            state.before_bytes
+        };
+        if n > limit {
+            self.stop
+                .set(StopReason::Budget("text that edits replace", format!("{} KiB", limit >> 10)));
         }
         self.check_stop()
     }
@@ -384,6 +404,7 @@ impl Editor<'_> {
         edit(&mut wanted);
         Self::refuse(details_over(&before, &wanted, &self.facts().limits))?;
         self.count_text(details_bytes(&wanted).saturating_sub(details_bytes(&before)))?;
+        self.count_before(id, details_bytes(&before))?;
         self.state().draft.edit_task(read.as_ref(), details.as_ref(), id, |state| {
             if state.details.is_some() {
                 state.details = Some(wanted);

@@ -22,6 +22,10 @@ fn refs<T>(items: &[T]) -> Vec<&T> {
 /// Picks the people who have a text in their names: at the beginning of a word, or else anywhere.
 fn named_in_part<'a>(people: &[&'a User], part: &str) -> Vec<&'a User> {
     let part = folded(part);
+    // One letter is a slip, not a name, even if only one person has it.
+    if part.chars().count() < 2 {
+        return Vec::new();
+    }
     let begins = |user: &&User| {
         let name = folded(&user.name);
         name.match_indices(&part).any(|(at, _)| {
@@ -206,8 +210,12 @@ impl Session {
         };
         let mut found = resolve_tasks(&refs(&found), text);
         found.extend(&begun);
-        let only =
-            Lookup { what: "task", name: text }.only(&found, |task| task.id.to_string(), near);
+        let shown = |task: &&Task| {
+            let bucket = task.bucket.as_ref().and_then(|id| self.peek_bucket(id).ok());
+            let place = bucket.map(|bucket| format!(" (in {})", bucket.name)).unwrap_or_default();
+            format!("{}{place}", task.id)
+        };
+        let only = Lookup { what: "task", name: text }.only(&found, shown, near);
         only.map(|task| task.id.clone())
     }
 

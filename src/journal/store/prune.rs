@@ -17,7 +17,7 @@ use crate::journal::read::WITHOUT_DETAILS;
 use crate::journal::row::{core_of_note, moment, run_id};
 use crate::journal::shared::changes;
 
-/// The runs that are deleted in one transaction, while which others wait.
+/// The runs that are deleted in one transaction, during which others wait.
 const BATCH: usize = 200;
 /// The runs that wrote and are kept of each actor, however old: the last of them can be undone.
 pub(crate) const LAST_OF_ACTOR: usize = 20;

@@ -11,7 +11,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::category::Category;
-use crate::model::progress::{Priority, Progress};
+use crate::model::progress::{Completion, Priority, Progress};
 
 /// An item of a checklist: its text, or a map with more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,8 +136,8 @@ pub(crate) fn day<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<Da
     day.ok_or_else(wrong).map(|day| Some(Some(day)))
 }
 
-/// Reads the name of a progress, or a percentage, which stands for the progress that it shows as.
-pub(crate) fn progress<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Progress>, D::Error> {
+/// Reads the name of a progress, or a percentage.
+pub(crate) fn progress<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Completion>, D::Error> {
     struct Percent;
     impl Visitor<'_> for Percent {
         type Value = u8;
@@ -165,7 +165,7 @@ pub(crate) fn progress<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Prog
             Progress::read_percent(text).ok_or_else(wrong)
         }
     }
-    from.deserialize_any(Percent).map(Progress::of_percent).map(Some)
+    from.deserialize_any(Percent).map(Completion::of_percent).map(Some)
 }
 
 /// Reads the name of a priority, or its number.
@@ -222,10 +222,14 @@ pub(crate) fn write_labels<S: Serializer>(
 
 #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
 pub(crate) fn write_progress<S: Serializer>(
-    progress: &Option<Progress>,
+    progress: &Option<Completion>,
     to: S,
 ) -> Result<S::Ok, S::Error> {
-    progress.map(Progress::name).serialize(to)
+    let Some(completion) = progress else { return to.serialize_none() };
+    match completion.state() {
+        Some(state) => state.name().serialize(to),
+        None => completion.percent().serialize(to),
+    }
 }
 
 /// Writes the name of a priority, or its number where the name stands for another level.

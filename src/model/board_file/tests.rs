@@ -13,7 +13,7 @@ use crate::model::board_file::{BoardFile, BucketEntry, FORMAT, TaskEntry};
 use crate::model::category::Category;
 use crate::model::details::TaskDetails;
 use crate::model::id::{PlanId, TaskId};
-use crate::model::progress::{Priority, Progress};
+use crate::model::progress::{Completion, Priority, Progress};
 use crate::model::task::Task;
 
 /// Returns texts that YAML, terminals and people stumble over.
@@ -101,7 +101,7 @@ fn task() -> impl Strategy<Value = TaskEntry> {
         .prop_map(|(title, checked)| ItemEntry { title, checked });
     let link = (hostile(), option::of(hostile())).prop_map(|(url, alias)| LinkEntry { url, alias });
     let list = || option::of(vec(hostile(), 0..4));
-    let progress = option::of(proptest::sample::select(Progress::NAMES.to_vec()));
+    let progress = option::of((0..=100_u8).prop_map(Completion::of_percent));
     let level = option::of(0_u8..11);
     let texts = (name(), option::of(hostile()), list(), list());
     let parts = (option::of(vec(item, 0..3)), option::of(vec(link, 0..3)));
@@ -110,7 +110,7 @@ fn task() -> impl Strategy<Value = TaskEntry> {
             let (progress, level, start, due) = values;
             TaskEntry {
                 title,
-                progress: progress.and_then(Progress::parse),
+                progress,
                 priority: level.and_then(Priority::new),
                 start: start.map(|day| day.map(date)),
                 due: due.map(|day| day.map(date)),
@@ -177,7 +177,7 @@ fn a_file_reads_well() {
     let toner = TaskEntry {
         title: "Order toner: black, 2 pieces".into(),
         id: TaskId::parse("task1").ok(),
-        progress: Some(Progress::InProgress),
+        progress: Some(Progress::InProgress.into()),
         priority: Priority::parse("urgent"),
         due: Some(Some(jiff::civil::date(2026, 12, 24))),
         assignees: Some(vec!["ana@bos.example".into(), "ben@bos.example".into()]),

@@ -38,6 +38,16 @@ impl User {
         Ok(has_id || self.read()?.is_some_and(|user| user.answers_to(text)))
     }
 
+    /// Returns the name for texts: of somebody who is not in the directory any more, the id. A policy has to
+    /// say whose task it is about to refuse, also of those.
+    fn label(&self) -> Fallible<String> {
+        match self.session.find_user(self.id.as_str()) {
+            Ok(user) => Ok(user.label().to_owned()),
+            Err(Error::NotFound { .. }) => Ok(self.id.to_string()),
+            Err(error) => Err(raise(&self.session, &error)),
+        }
+    }
+
     /// Reads the person from the directory. Someone who is not in it has no names, which a skill
     /// may ignore; a policy must not mistake that, or an outage, for an answer.
     fn read(&self) -> Fallible<Option<model::User>> {
@@ -109,7 +119,7 @@ mod functions {
     /// The display name, for texts.
     #[rhai_fn(name = "to_string", name = "to_debug", pure, volatile, return_raw)]
     pub fn user_to_string(user: &mut User) -> Fallible<String> {
-        Ok(user.read()?.map_or_else(|| user.id.to_string(), |user| user.label().to_owned()))
+        user.label()
     }
 
     /// The directory's id.

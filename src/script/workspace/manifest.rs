@@ -110,7 +110,10 @@ impl ParamKind {
     fn take(self, given: &Given, calendar: &Calendar) -> Option<Value> {
         match (self, given) {
             (Self::Data, Given::Data(value @ (Value::Array(_) | Value::Object(_))))
-            | (Self::List, Given::Data(value @ Value::Array(_))) => Some(value.clone()),
+            | (Self::List, Given::Data(value @ Value::Array(_)))
+            | (Self::String, Given::Data(value @ Value::String(_))) => Some(value.clone()),
+            // A number or a map is no text, however it would look as one.
+            (Self::String, Given::Data(_)) => None,
             _ => self.read(&given.text(), Some(calendar)),
         }
     }
@@ -235,6 +238,11 @@ impl Manifest {
         for (name, param) in read.params.iter().flatten() {
             if !is_usable(name) {
                 return Err(bad(format!("`{name}` cannot be the name of a parameter")));
+            }
+            // Agents ask for a preview by that name, and must not find that they have written.
+            if name == "apply" {
+                let message = "`apply` cannot be the name of a parameter: with it, agents say whether to write or to preview";
+                return Err(bad(message.to_owned()));
             }
             if let Some(default) = &param.default
                 && default_value(param.kind, default).is_none()

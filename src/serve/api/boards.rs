@@ -78,7 +78,7 @@ fn read(session: &Session, name: &str) -> Result<Value, Failure> {
         let mut shown = entity::bucket(&bucket);
         let row = |task| {
             let row = names.row(task, plan.clone());
-            let mut shown = row.value();
+            let mut shown = row.value(None);
             shown["isOverdue"] = json!(row.overdue);
             shown["progress"] = json!(row.task.progress().name());
             shown

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::app::error::AppError;
 use crate::app::pending::approve::{Approvable, reason_of};
-use crate::app::pending::{check_waits, failed};
+use crate::app::pending::{check_digest, check_waits, failed};
 use crate::app::report_size::report_text;
 use crate::app::shown::pending::{listed, saved};
 use crate::host::{Failure, Nobody, SystemClock, Watch, preview_of};
@@ -167,24 +167,30 @@ pub(crate) fn approve_set(
 /// Answers `POST pending/{id}/reject`.
 pub(crate) fn reject(work: &Work, call: &Call) -> Result<Reply, AppError> {
     let mut arguments = call.arguments();
-    let reason = arguments.needed("reason")?;
+    let (digest, note) = (arguments.text("digest")?, arguments.needed("note")?);
     arguments.end()?;
-    reject_set(work, call, &reason).map(Reply::Data)
+    reject_set(work, call, digest.as_deref(), &note).map(Reply::Data)
 }
 
 /// Rejects a set; returns where it stands.
 ///
 /// # Errors
-/// It does not wait, or the reason is none.
-pub(crate) fn reject_set(work: &Work, call: &Call, reason: &str) -> Result<Value, AppError> {
+/// It does not wait, it is another than the one that was seen, or the reason is none.
+pub(crate) fn reject_set(
+    work: &Work,
+    call: &Call,
+    digest: Option<&str>,
+    reason: &str,
+) -> Result<Value, AppError> {
     let reason = reason_of(reason)?;
     let (id, now) = (whole_id(call)?, SystemClock.now());
     let by = decider(work, call)?;
     if let Some(proposal) = proposals::find(work, id)? {
-        return proposals::reject(work, proposal, &by, reason);
+        return proposals::reject(work, proposal, (&by, reason), digest);
     }
     let mut set = work.app.kept_set(id, None, now)?;
     check_waits(&set)?;
+    check_digest(&set, digest)?;
     work.app.decide(&mut set, (&by, false, Some(reason)), now)?;
     Ok(json!({ "id": set.run.as_str(), "state": set.state.name() }))
 }

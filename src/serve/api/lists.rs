@@ -180,7 +180,13 @@ pub(crate) fn pending(work: &Work, call: &Call) -> Result<Reply, AppError> {
 pub(crate) fn skills(work: &Work, _: &Call) -> Result<Reply, AppError> {
     let workspace = &work.app.workspace;
     let names = scripts::own_first(workspace, "skills", workspace.skills.keys());
-    let shown = names.into_iter().map(|name| scripts::listed(workspace, name));
+    let shown = names.into_iter().map(|name| {
+        let mut shown = scripts::listed(workspace, name);
+        if let Some(problem) = work.problem_of(name) {
+            shown["problem"] = json!(problem);
+        }
+        shown
+    });
     Ok(Reply::List(shown.collect(), None))
 }
 

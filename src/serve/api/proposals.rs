@@ -59,13 +59,16 @@ pub(crate) fn approve(
 /// Rejects a proposal.
 ///
 /// # Errors
-/// It does not wait.
+/// It does not wait, or has another digest.
 pub(crate) fn reject(
     work: &Work,
     mut proposal: Proposal,
-    by: &User,
-    reason: String,
+    (by, reason): (&User, String),
+    digest: Option<&str>,
 ) -> Result<Value, AppError> {
+    if digest.is_some() {
+        let _what_it_would_write = work.app.to_approve_proposal(&proposal, digest)?;
+    }
     work.app.decide_proposal(&mut proposal, (by, false, Some(reason)), SystemClock.now())?;
     Ok(told(&proposal))
 }

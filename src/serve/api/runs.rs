@@ -154,7 +154,6 @@ fn accept(
     let queue: &dyn Coordinate = &*desk.journal;
     let submission = Submission { room: Some(MAX_OPEN), ..Submission::new(&entry, &note) };
     queue.submit(&submission).map_err(|error| failed(&error))?;
-    desk.metrics.runs_open.inc();
     desk.running.wake.notify_one();
     let run = entry.id;
     Ok(match waiting {

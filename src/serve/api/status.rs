@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::app::error::AppError;
+use crate::app::inbox::failed;
+use crate::journal::inbox::Queue;
 use crate::script::workspace::CONFIG_FILE;
 use crate::serve::access::Caller;
 use crate::serve::call::{Call, Reply};
@@ -40,8 +42,13 @@ fn unready(work: &Work) -> Option<&'static str> {
     (!work.is_within_reach()).then_some("the service does not answer as it should")
 }
 
-/// Answers `/metrics`.
-pub(crate) fn metrics(desk: &Arc<Desk>, _: &Call) -> Result<Reply, AppError> {
+/// Answers `/metrics`. What is open is counted when somebody asks: other processes work on it as well.
+pub(crate) fn metrics(work: &Work, _: &Call) -> Result<Reply, AppError> {
+    let desk = &work.desk;
+    let (service, workspace) = desk.of();
+    let of = (service.as_str(), workspace.as_str(), Some(Queue::Runs));
+    let open = desk.journal.count_open(of).map_err(|error| failed(&error))?;
+    desk.metrics.runs_open.set(open.into());
     Ok(Reply::Text(CONTENT_TYPE, desk.metrics.text()))
 }
 

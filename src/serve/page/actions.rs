@@ -37,7 +37,8 @@ pub(crate) fn approve(work: &Work, call: &Call) -> Result<Reply, AppError> {
 
 /// Rejects a set.
 pub(crate) fn reject(work: &Work, call: &Call) -> Result<Reply, AppError> {
-    changes::reject_set(work, call, field(call, "reason").unwrap_or_default())?;
+    let note = field(call, "note").unwrap_or_default();
+    changes::reject_set(work, call, field(call, "digest"), note)?;
     Ok(to("/pending"))
 }
 

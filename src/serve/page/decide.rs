@@ -161,15 +161,15 @@ pub(crate) fn skills(work: &Work, call: &Call) -> Result<Reply, AppError> {
     let row = |name: &String| {
         let source = workspace.skills.get(name).map(String::as_str).unwrap_or_default();
         let (summary, problem) = match Manifest::parse(source) {
-            Ok(manifest) => (visible(manifest.summary()), String::new()),
-            Err(failure) => (String::new(), visible(&failure.message)),
+            Ok(manifest) => (manifest.summary().to_owned(), work.problem_of(name)),
+            Err(failure) => (String::new(), Some(failure.message)),
         };
         SkillRow {
             name: visible(name),
             link: path(&["skills", name]),
-            summary,
+            summary: visible(&summary),
             is_own: workspace.is_own(&format!("skills/{name}.rhai")),
-            problem,
+            problem: visible(&problem.unwrap_or_default()),
         }
     };
     page(&SkillsPage {

@@ -30,7 +30,7 @@ fn with(problem: &'static str) -> Result<Reply, AppError> {
 
 /// Answers `GET /login`: the form, or with the code of the link the way in.
 pub(crate) fn show(desk: &Arc<Desk>, call: &Call) -> Result<Reply, AppError> {
-    // What previews a link asks for its head, and must not use it up.
+    // Link previewers send HEAD, which must not use the link up.
     let Some(code) = call.asked("code").filter(|_| !call.is_head) else { return with("") };
     match desk.access.sign_in_once(code)? {
         Some(cookie) => Ok(Reply::Go("/".to_owned(), Some(cookie))),

@@ -11,7 +11,7 @@ use crate::app::engine::{Clockwork, Engine};
 use crate::app::error::AppError;
 use crate::app::inbox::listed;
 use crate::app::inbox::worker::Worker;
-use crate::app::workspace::watched;
+use crate::app::workspace::{log_problems, watched};
 use crate::cli::command::run::inbox::tell;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -70,6 +70,7 @@ pub(crate) fn work(context: &Context<'_>, args: &WorkArgs) -> Result<Exit, AppEr
         }
     }
     let watcher = Arc::new(watched(&context.app.workspace)?);
+    log_problems(&watcher);
     if args.schedules {
         context.block_on(async {
             let clockwork =

@@ -105,6 +105,12 @@ pub(crate) const CODES: &[Code] = &[
         "Run it again, on the board as it is now; the report shows base, theirs and yours for each change.",
     ),
     code(
+        "cut_off",
+        "A run was cut off after a commit().",
+        "Its process ended between two commits. What it had committed is on the board; what its script would have done next, nobody knows.",
+        "Look at the board and run the skill again; one that changes only what still needs it does no harm the second time. `planwright undo RUN` takes back what was committed.",
+    ),
+    code(
         "denied",
         "A policy said no, or an agent may not do this.",
         "A run that a policy denies has the status `denied`. An agent is also refused what is for people, and what planwright.toml does not grant it: a skill, code of its own, or to submit to another.",
