@@ -65,7 +65,7 @@ async fn granted(
         request = request.add_extra_param("claims", claims);
     }
     let answer = request.request_async(&authority.http).await;
-    let mut granted = Granted::from(answer.map_err(meaning)?);
+    let mut granted = Granted::of(&answer.map_err(meaning)?)?;
     // Its permissions are in the token; the answer names none.
     granted.scopes = roles_of(&granted.access);
     Ok(granted)

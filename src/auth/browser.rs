@@ -95,7 +95,7 @@ pub(crate) async fn by_browser(
     let code = code.map_err(ended_before)?;
     let answer =
         client.exchange_code(code).set_pkce_verifier(verifier).request_async(&authority.http).await;
-    let granted = Granted::from(answer.map_err(meaning).map_err(ended_before)?);
+    let granted = Granted::of(&answer.map_err(meaning).map_err(ended_before)?)?;
     let told = granted.identity.as_ref().map(|identity| claims(identity)["nonce"].clone());
     // `openid` is always asked for, so there is an identity to compare.
     if told.is_none_or(|told| told != nonce.secret().as_str()) {

@@ -25,7 +25,7 @@ pub(crate) async fn by_device_code(
         .exchange_device_access_token(&code)
         .request_async(&authority.http, tokio::time::sleep, None)
         .await;
-    Ok(answer.map_err(meaning).map_err(ended_before)?.into())
+    Ok(Granted::of(&answer.map_err(meaning).map_err(ended_before)?)?)
 }
 
 #[cfg(test)]

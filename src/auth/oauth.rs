@@ -67,15 +67,41 @@ impl Http {
             link: "the address of another service".to_owned(),
         })?;
         // A form is ASCII.
-        let body = Some(String::from_utf8_lossy(&body).into_owned());
+        let sent = String::from_utf8_lossy(&body).into_owned();
+        let body = Some(sent.clone());
         let outgoing = Outgoing { method: parts.method, url, headers: parts.headers, body };
-        let incoming = self.transport.carry(&self.base, outgoing).await?;
+        let mut incoming = self.transport.carry(&self.base, outgoing).await?;
+        if incoming.status >= 400 {
+            incoming.body = without_secrets(&sent, &incoming.body);
+        }
         let mut response = HttpResponse::new(incoming.body);
         *response.status_mut() =
             StatusCode::from_u16(incoming.status).unwrap_or(StatusCode::BAD_GATEWAY);
         *response.headers_mut() = incoming.headers;
         Ok(response)
     }
+}
+
+/// Takes the secrets of a form that was sent out of a refusal of it, whose text is shown and kept.
+fn without_secrets(sent: &str, refusal: &[u8]) -> Vec<u8> {
+    const SECRET: [&str; 6] = [
+        "refresh_token",
+        "client_secret",
+        "client_assertion",
+        "code",
+        "code_verifier",
+        "device_code",
+    ];
+    let mut text = String::from_utf8_lossy(refusal).into_owned();
+    for part in sent.split('&') {
+        let read = url::form_urlencoded::parse(part.as_bytes()).next();
+        let Some((_, value)) = read.filter(|(name, _)| SECRET.contains(&&**name)) else { continue };
+        let written = part.split_once('=').map_or("", |(_, value)| value);
+        for secret in [&*value, written].into_iter().filter(|secret| !secret.is_empty()) {
+            text = text.replace(secret, "[redacted]");
+        }
+    }
+    text.into_bytes()
 }
 
 impl<'c> AsyncHttpClient<'c> for Http {
@@ -145,17 +171,27 @@ pub(crate) struct Granted {
     pub(crate) life: Duration,
 }
 
-impl From<Answer> for Granted {
-    fn from(answer: Answer) -> Self {
+impl Granted {
+    /// Takes the tokens of an answer.
+    ///
+    /// # Errors
+    /// The token cannot be sent as a bearer token, so nobody is signed in by it.
+    pub(crate) fn of(answer: &Answer) -> Result<Self, SignInError> {
+        let token = answer.access_token().secret();
+        let is_sendable = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_sendable || !matches!(answer.token_type(), BasicTokenType::Bearer) {
+            let message = "the sign-in service answered with a token that cannot be used";
+            return Err(SignInError::Unavailable(message.to_owned()));
+        }
         let secret = |text: &String| Secret::new(text.clone());
         let scopes = answer.scopes().map(Vec::as_slice).unwrap_or_default();
-        Self {
-            access: secret(answer.access_token().secret()),
+        Ok(Self {
+            access: secret(token),
             refresh: answer.refresh_token().map(|token| secret(token.secret())),
             identity: answer.extra_fields().id_token.as_ref().map(secret),
             scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
             life: answer.expires_in().unwrap_or(USUAL_LIFE),
-        }
+        })
     }
 }
 
@@ -240,4 +276,28 @@ pub(crate) fn all_of(graph_url: &str) -> Result<String, Error> {
     let url =
         Url::parse(graph_url).map_err(|_| Error::Invalid(format!("`{graph_url}` is not a URL")))?;
     Ok(format!("{}/.default", url.origin().ascii_serialization()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_that_repeats_what_was_sent_shows_no_secret() {
+        let sent = "client_id=app&refresh_token=1.s8+F%2FkLK&client_secret=S3cret%7Ex&scope=all";
+        let refusal = br#"{"error_description":"you sent 1.s8 F/kLK and 1.s8+F%2FkLK, S3cret~x, S3cret%7Ex for app, all"}"#;
+        let shown = String::from_utf8(without_secrets(sent, refusal)).unwrap();
+        assert!(!shown.contains("kLK") && !shown.contains("S3cret"), "{shown}");
+        assert!(shown.contains("for app, all") && shown.contains("[redacted]"), "{shown}");
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_sent_signs_nobody_in() {
+        let of = |token: &str, kind: &str| {
+            let answer = serde_json::json!({ "access_token": token, "token_type": kind });
+            Granted::of(&serde_json::from_value(answer).unwrap()).is_ok()
+        };
+        assert!(of("abc.def-_~", "Bearer"));
+        assert!(!of("", "Bearer") && !of("a\r\nX: y", "Bearer") && !of("abc", "mac"));
+    }
 }

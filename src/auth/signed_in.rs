@@ -205,7 +205,7 @@ impl Inner {
             request = request.add_extra_param("claims", claims);
         }
         let answer = request.request_async(&self.authority.http).await;
-        answer.map(Granted::from).map_err(meaning)
+        Granted::of(&answer.map_err(meaning)?)
     }
 }
 

@@ -286,6 +286,15 @@ impl Session {
         self.peek_user(id.as_str()).ok()
     }
 
+    /// Returns the signed-in user.
+    ///
+    /// # Errors
+    /// An application is signed in: nobody is.
+    pub(crate) fn myself(&self) -> Result<&User, Error> {
+        let facts = self.facts();
+        if facts.is_application { Err(Error::NeedsUser("`me`")) } else { Ok(&facts.me) }
+    }
+
     /// Finds a user by id, sign-in name, mail address or, among the members of the actor's
     /// groups, display name or a part of it. `me` is the signed-in user.
     ///
@@ -320,8 +329,11 @@ impl Session {
 
     fn peek_person(&self, text: &str, plan: Option<&PlanId>) -> Result<User, Error> {
         let text = text.trim();
+        if text.eq_ignore_ascii_case("me") {
+            return self.myself().cloned();
+        }
         let me = &self.facts().me;
-        if text.eq_ignore_ascii_case("me") || me.answers_to(text) {
+        if me.answers_to(text) {
             return Ok(me.clone());
         }
         // Found before, under this very text, so that a loop costs one request.

@@ -72,7 +72,7 @@ mod reads {
     #[rhai_fn(volatile, return_raw)]
     pub fn me(ctx: NativeCallContext) -> Fallible<User> {
         let session = run_of(&ctx)?.session;
-        let id = session.facts().me.id.clone();
+        let id = session.myself().or_raise(&session)?.id.clone();
         Ok(User { session, id })
     }
 

@@ -194,7 +194,7 @@ impl Filter {
             |name: &String| in_plans(plans, "label", name, |plan| session.find_label(plan, name));
         let mut assignees = Vec::new();
         if args.mine {
-            assignees.push(session.facts().me.id.clone());
+            assignees.push(session.myself()?.id.clone());
         }
         if let Some(text) = &args.assigned_to {
             assignees.push(assignee(session, plans, text)?);
