@@ -132,7 +132,21 @@ impl App {
             let since = now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
             (since, self.workspace.config.limits_of(from).runs_per_hour())
         });
-        self.state_folder()?.open()?.submit(&submission).map_err(|error| failed(&error))
+        let there = self.state_folder()?.open()?.submit(&submission);
+        let there = there.map_err(|error| failed(&error))?;
+        // Parameters may differ: `today` is another day when it is submitted again.
+        if (&there.skill, &there.to_agent) != (&entry.skill, &entry.to_agent) {
+            let key = entry.key.as_deref().unwrap_or_default();
+            let whom = there.to_agent.as_deref().map(|to| format!(" to `{to}`"));
+            let message = format!(
+                "under the key `{key}`, `{}` was submitted{}",
+                there.skill,
+                whom.unwrap_or_default()
+            );
+            return Err(AppError::new("invalid", message)
+                .hint("a key stands for one thing that is done once; choose another"));
+        }
+        Ok(there)
     }
 
     /// Returns entries of the inbox, the newest first, and whether there are more; for an agent, of what

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anstream::ColorChoice;
@@ -73,6 +74,11 @@ pub(crate) struct Global {
     /// The keys of sign-ins that a command has made already.
     #[arg(skip)]
     pub(crate) known: Known,
+}
+
+/// Reads an address to listen on.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "it is an IP address with a port, such as 127.0.0.1:7526".to_owned())
 }
 
 /// The ways to write log lines.

@@ -131,6 +131,8 @@ struct Shared {
     ids: Arc<Ids>,
     places: Places,
     panel: Switches,
+    /// Shared with each connection, and with each request that is carried out.
+    under_way: Arc<()>,
 }
 
 impl Emulator {
@@ -151,7 +153,20 @@ impl Emulator {
         panel.replica.set(options.lag);
         let ids = Arc::new(Ids::Random);
         let places = Places::default();
-        Ok(Self { shared: Arc::new(Shared { store, options, ids, places, panel }) })
+        let under_way = Arc::default();
+        Ok(Self { shared: Arc::new(Shared { store, options, ids, places, panel, under_way }) })
+    }
+
+    /// Returns whether nobody is connected, and no request is carried out any more. A client that dies
+    /// leaves requests behind, which change the board for a moment yet.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.shared.under_way) == 1
+    }
+
+    /// Returns what a connection or a request holds for as long as it lasts.
+    pub(crate) fn under_way(&self) -> Arc<()> {
+        Arc::clone(&self.shared.under_way)
     }
 
     /// Returns whether there are no users yet, so that nobody can sign in.

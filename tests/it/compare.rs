@@ -179,6 +179,11 @@ fn a_slip_of_a_policy_is_an_error_of_check_and_of_loading() {
             "delete",
         ),
         (
+            "const GONE = \"delte\";\nfn review_change(change, run) { if change.op == GONE { deny(\"x\"); } }".to_owned(),
+            "it is never `delte`",
+            "delete",
+        ),
+        (
             "fn review_change(change, run) { let gone = [\"delte\"]; if gone.contains(change.op) { deny(\"x\"); } }".to_owned(),
             "it is never `delte`",
             "delete",
@@ -218,6 +223,7 @@ fn a_slip_of_a_policy_is_an_error_of_check_and_of_loading() {
     }
     // What is right, or cannot be known, is let through.
     for policy in [
+        "const MODE = \"strict\"; const DONE = \"completed\";\nfn review_change(change, run) { if MODE == \"mild\" || change.task.progress == DONE { warn(\"x\"); } }",
         "fn review_change(change, run) { if change.op == \"delete\" || change.entity in [\"plan\", \"task\"] { warn(\"x\"); } }",
         "fn review_change(change, run) { let mine = #{ op: \"x\" }; if mine.op == \"delte\" || run.params.op == \"go\" { warn(\"x\"); } }",
         "fn review_change(change, run) { switch change.op { \"create\" | \"update\" => warn(\"x\"), _ => () } }",

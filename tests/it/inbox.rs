@@ -56,6 +56,9 @@ fn what_is_submitted_runs_as_the_agent_that_it_is_for_once_for_each_key() {
     let first = submit(&place, "Order toner", &["--to", "rook", "--key", "mail-1"]);
     assert_eq!(first["state"], "queued");
     assert_eq!(submit(&place, "Order ink", &["--to", "rook", "--key", "mail-1"]), first);
+    // A key that stands for something else is not taken for an answer.
+    let other = ["submit", "weekly_report", "--to", "rook", "--key", "mail-1"];
+    place.run(&other).code(1).says(&["under the key `mail-1`, `add` was submitted to `rook`"]);
     assert_eq!(count(&planner, "Order toner"), 0);
     let listed = place.run(&["inbox", "list", "--json"]).code(0).json();
     assert_eq!(listed.as_array().unwrap().len(), 1);

@@ -80,6 +80,9 @@ fn a_run_that_ends_anywhere_is_carried_on() {
         let label = format!("set {n_sets}, killed at write {at}, {fate:?}");
         let (bell, _) = ring_at(&planner, at, fate);
         let finished = driver.run_until(&bell, wishes);
+        if finished.is_none() {
+            planner.settle();
+        }
         calm(&planner);
         if finished.is_none() {
             kills += 1;
@@ -87,6 +90,9 @@ fn a_run_that_ends_anywhere_is_carried_on() {
             if chance.dice.chance(30) {
                 let (bell, _) = ring_at(&planner, 1 + chance.dice.below(4), fate);
                 let carried_on = driver.resume_until(&bell);
+                if carried_on.is_none() {
+                    planner.settle();
+                }
                 calm(&planner);
                 if carried_on.is_none() {
                     (kills, twice) = (kills + 1, twice + 1);

@@ -408,7 +408,10 @@ impl Ids {
         for id in session.buckets(&self.plan)? {
             let mut tasks = Vec::new();
             for task in session.tasks_in_order(&id)? {
-                let (n, _) = self.tasks.iter().find(|(_, it)| **it == task).unwrap();
+                let Some((n, _)) = self.tasks.iter().find(|(_, it)| **it == task) else {
+                    let title = session.task(&task)?.title;
+                    panic!("nobody knows the task `{title}` ({task})");
+                };
                 tasks.push(*n);
                 board.tasks.insert(*n, self.read_task(session, &task)?);
             }

@@ -108,6 +108,23 @@ impl Planner {
         self.emulator.set_faults(rules).unwrap();
     }
 
+    /// Waits until everything is done that clients have left behind which are dead.
+    pub(crate) fn settle(&self) {
+        let address = self.url.trim_start_matches("http://").trim_end_matches("/v1.0");
+        self.quiet.store(true, Ordering::SeqCst);
+        // Connections are accepted one after the other: by its answer, all before it have been.
+        let mut last = std::net::TcpStream::connect(address).unwrap();
+        let request =
+            format!("GET /v1.0/me HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        last.write_all(request.as_bytes()).unwrap();
+        let _ = last.read_to_end(&mut Vec::new());
+        drop(last);
+        while !self.emulator.is_idle() {
+            std::thread::yield_now();
+        }
+        self.quiet.store(false, Ordering::SeqCst);
+    }
+
     /// Limits writes to a rate and a burst.
     pub(crate) fn throttle(&self, writes_per_s: f64, burst: u32) {
         self.emulator.set_throttle(Some(Throttle { writes_per_s, burst: Some(burst) })).unwrap();

@@ -12,6 +12,7 @@ use crate::app::workspace::time_zone;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::files;
+use crate::cli::options::address;
 use crate::cli::ui;
 use crate::emulator::{Access, Emulator, Options, Storage, Tls};
 use crate::host::SystemClock;
@@ -33,7 +34,7 @@ Through TLS, for clients that speak nothing else:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EmulatorArgs {
     /// Address to listen on; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:0")]
+    #[arg(long, default_value = "127.0.0.1:0", value_parser = address)]
     addr: SocketAddr,
     /// File to keep the data in (default: in memory)
     #[arg(long, value_name = "FILE")]

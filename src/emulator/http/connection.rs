@@ -7,7 +7,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use axum::extract::connect_info::Connected;
@@ -26,14 +26,21 @@ pub(crate) struct Listener {
     tls: Option<TlsAcceptor>,
     /// The room for further connections. Who comes when there is none waits to be accepted.
     room: Arc<Semaphore>,
+    /// Held by each connection, and not by the listener itself.
+    under_way: Weak<()>,
 }
 
 /// The most connections at a time: each of them costs memory, whether or not it asks anything.
 const MAX_CONNECTIONS: usize = 1_024;
 
 impl Listener {
-    pub(crate) fn new(listener: TcpListener, tls: Option<TlsAcceptor>) -> Self {
-        Self { listener, tls, room: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
+    pub(crate) fn new(
+        listener: TcpListener,
+        tls: Option<TlsAcceptor>,
+        under_way: &Arc<()>,
+    ) -> Self {
+        let under_way = Arc::downgrade(under_way);
+        Self { listener, tls, room: Arc::new(Semaphore::new(MAX_CONNECTIONS)), under_way }
     }
 }
 
@@ -61,7 +68,8 @@ impl axum::serve::Listener for Listener {
             Some(tls) => Stream::Opening(Box::new(tls.accept(stream))),
             None => Stream::Plain(stream),
         };
-        (Connection { stream, switch: KillSwitch::default(), local, secure, _place: place }, addr)
+        let held = (place, self.under_way.upgrade());
+        (Connection { stream, switch: KillSwitch::default(), local, secure, _held: held }, addr)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -76,8 +84,8 @@ pub(crate) struct Connection {
     switch: KillSwitch,
     local: Option<IpAddr>,
     secure: bool,
-    /// Its place among those that may be open, given back with it.
-    _place: Option<OwnedSemaphorePermit>,
+    /// Its place among those that may be open, and the sign that it is, given back with it.
+    _held: (Option<OwnedSemaphorePermit>, Option<Arc<()>>),
 }
 
 /// A switch that breaks the connection it belongs to.
@@ -206,8 +214,10 @@ mod tests {
     async fn who_comes_when_there_is_no_room_waits() {
         let inner = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = inner.local_addr().unwrap();
-        let mut listener =
-            Listener { room: Arc::new(Semaphore::new(1)), ..Listener::new(inner, None) };
+        let mut listener = Listener {
+            room: Arc::new(Semaphore::new(1)),
+            ..Listener::new(inner, None, &Arc::default())
+        };
         let _clients = [
             TcpStream::connect(address).await.unwrap(),
             TcpStream::connect(address).await.unwrap(),

@@ -30,7 +30,8 @@ impl Emulator {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
-        self.serve_on(Listener::new(listener, None), shutdown).await
+        let listener = Listener::new(listener, None, &self.under_way());
+        self.serve_on(listener, shutdown).await
     }
 
     /// Serves requests through TLS, and otherwise as [`Emulator::serve`] does.
@@ -45,7 +46,8 @@ impl Emulator {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
         let tls = Some(tls.acceptor.clone());
-        self.serve_on(Listener::new(listener, tls), shutdown).await
+        let listener = Listener::new(listener, tls, &self.under_way());
+        self.serve_on(listener, shutdown).await
     }
 
     async fn serve_on(
@@ -83,7 +85,11 @@ async fn respond(
     let request = axum::http::Request::from_parts(parts, bytes.to_vec());
     // SQLite blocks, and so may an observer: never on the threads that hold the sockets.
     let worker = emulator.clone();
-    let job = tokio::task::spawn_blocking(move || worker.perform(request, Origin::Client));
+    let job = tokio::task::spawn_blocking(move || {
+        // It goes on if the client leaves.
+        let _until_done = worker.under_way();
+        worker.perform(request, Origin::Client)
+    });
     let reply = job.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a request handler panicked");
         Reply::from(emulator.refuse(GraphError::internal()))

@@ -169,7 +169,7 @@ impl Look<'_> {
                     OF_TEXTS.iter().for_each(|word| add(word, true, String::new()));
                 }
                 ValueKind::Of(name) => members(Some(&name)),
-                ValueKind::Any | ValueKind::Words(_) => {}
+                ValueKind::Any | ValueKind::Words(_) | ValueKind::Constant(_) => {}
             }
         } else if self.is_field(at) {
             FIELDS.iter().for_each(|field| add(&format!("{field}: "), false, String::new()));

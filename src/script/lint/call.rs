@@ -281,7 +281,7 @@ fn operator(sign: &str, sides: &[ValueKind]) -> ValueKind {
     let of = |name: &str| ValueKind::Of(name.to_owned());
     match (sign, sides) {
         ("==" | "!=" | "<" | "<=" | ">" | ">=" | "!" | "in", _) => of("true or false"),
-        ("+", [ValueKind::Words(_), _]) => of("text"),
+        ("+", [ValueKind::Words(_) | ValueKind::Constant(_), _]) => of("text"),
         ("+" | "-", [ValueKind::Of(a), ValueKind::Of(b)]) if a == "Date" && b == "Days" => {
             of("Date")
         }

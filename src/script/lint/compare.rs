@@ -35,6 +35,11 @@ impl Walk<'_> {
             "==" | "!=" | "<" | "<=" | ">" | ">=" => {
                 self.never_the_word(of_left, right, at);
                 self.never_the_word(of_right, left, at);
+                for (kind, other) in [(of_left, of_right), (of_right, of_left)] {
+                    if let ValueKind::Constant(text) = other {
+                        self.never_the_text(kind, text, at);
+                    }
+                }
                 self.incomparable(sign, (left, of_left), (right, of_right), at);
             }
             // `item in list`: the list comes first.
@@ -112,10 +117,14 @@ impl Walk<'_> {
     }
 
     fn never_the_word(&mut self, kind: &ValueKind, other: &Expr, at: Position) {
-        let (ValueKind::Words(words), Expr::StringConstant(text, _)) = (kind, other) else {
-            return;
-        };
-        if !words.iter().any(|word| word == text.as_str()) {
+        if let Expr::StringConstant(text, _) = other {
+            self.never_the_text(kind, text, at);
+        }
+    }
+
+    fn never_the_text(&mut self, kind: &ValueKind, text: &str, at: Position) {
+        let ValueKind::Words(words) = kind else { return };
+        if !words.iter().any(|word| word == text) {
             let near = did_you_mean(text, words.iter().map(String::as_str));
             self.slip(at, format!("it is never `{text}`"), near.or_else(|| Some(one_of(words))));
         }

@@ -14,6 +14,8 @@ pub(crate) enum ValueKind {
     Of(String),
     /// A text that is one of these.
     Words(Vec<String>),
+    /// A constant that is this text.
+    Constant(String),
     /// An array.
     List(Box<Self>),
     /// An array written with these texts; anything may be pushed to it later.
@@ -58,7 +60,9 @@ impl ValueKind {
         match self {
             Self::List(item) => (**item).clone(),
             Self::Of(name) if name == "Changes" => Self::Of("Change".to_owned()),
-            Self::Of(_) | Self::Words(_) | Self::Written(_) | Self::Any => Self::Any,
+            Self::Of(_) | Self::Words(_) | Self::Constant(_) | Self::Written(_) | Self::Any => {
+                Self::Any
+            }
         }
     }
 
@@ -66,7 +70,7 @@ impl ValueKind {
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::Of(name) => Some(name),
-            Self::Words(_) => Some("text"),
+            Self::Words(_) | Self::Constant(_) => Some("text"),
             Self::List(_) | Self::Written(_) | Self::Any => None,
         }
     }

@@ -242,7 +242,12 @@ impl<'a> Walk<'a> {
         match statement {
             Stmt::Var(variable, flags, at) => {
                 let (name, value, _) = &**variable;
-                let kind = self.expression(value);
+                let mut kind = self.expression(value);
+                if let (true, Expr::StringConstant(text, _)) =
+                    (flags.contains(ASTFlags::CONSTANT), value)
+                {
+                    kind = ValueKind::Constant(text.to_string());
+                }
                 if self.variables.iter().any(|variable| variable.name == name.name.as_str()) {
                     let message = format!("`{}` is already declared and hidden here", name.name);
                     self.warn(*at, message, Some("give it a name of its own".to_owned()));

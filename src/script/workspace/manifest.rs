@@ -200,22 +200,24 @@ impl Manifest {
     /// use.
     pub fn parse(source: &str) -> Result<Self, Failure> {
         let lines = source.trim_start_matches('\u{feff}').lines();
-        let comment: Vec<&str> = lines
+        let comment: Vec<(usize, &str)> = lines
             .map(str::trim_start)
-            .skip_while(|line| line.is_empty())
-            .map_while(|line| line.strip_prefix("//!"))
-            .map(|line| line.strip_prefix(' ').unwrap_or(line))
+            .zip(1..)
+            .skip_while(|(line, _)| line.is_empty())
+            .map_while(|(line, at)| Some((at, line.strip_prefix("//!")?)))
+            .map(|(at, line)| (at, line.strip_prefix(' ').unwrap_or(line)))
             .collect();
         let mut description = Vec::new();
-        let mut toml = String::new();
+        let (mut toml, mut places) = (String::new(), Vec::new());
         let mut in_toml = false;
-        for line in comment {
+        for (at, line) in comment {
             match line.trim() {
                 "```toml" if !in_toml => in_toml = true,
                 "```" if in_toml => in_toml = false,
                 _ if in_toml => {
                     toml.push_str(line);
                     toml.push('\n');
+                    places.push(at);
                 }
                 _ => description.push(line),
             }
@@ -233,7 +235,11 @@ impl Manifest {
             Failure { code: "manifest".into(), message, hint, ..Failure::default() }
         };
         let read: Toml = toml::from_str(&toml).map_err(|error| {
-            bad(format!("the TOML in the doc comment is wrong: {}", in_words(error.message())))
+            let before = error.span().and_then(|span| toml.get(..span.start)).unwrap_or_default();
+            let line = places.get(before.matches('\n').count());
+            let place = line.map(|line| format!(", line {line}")).unwrap_or_default();
+            let what = in_words(error.message());
+            bad(format!("the TOML in the doc comment is wrong{place}: {what}"))
         })?;
         for (name, param) in read.params.iter().flatten() {
             if !is_usable(name) {

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::faces::{Faces, McpStart, Way};
 use crate::cli::exit::Exit;
-use crate::cli::options::Global;
+use crate::cli::options::{Global, address};
 use crate::cli::ui::{self, Ui};
 
 /// The name of the agent where none is given.
@@ -32,7 +32,7 @@ Examples:
 #[command(after_help = NOTES)]
 pub(crate) struct McpArgs {
     /// Serve streamable HTTP on this address of this machine; port 0 takes a free one
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     http: Option<SocketAddr>,
     /// File for the bearer token, readable only by you, instead of stdout
     #[arg(long, value_name = "FILE", requires = "http")]

@@ -14,7 +14,7 @@ use crate::app::settings::Settings;
 use crate::app::token::serve_tokens::{self, OfUser, Role};
 use crate::cli::context::{Context, for_people};
 use crate::cli::exit::Exit;
-use crate::cli::options::{Global, ProgressWhen};
+use crate::cli::options::{Global, ProgressWhen, address};
 use crate::cli::render::table::Column;
 use crate::cli::show;
 use crate::cli::ui::{self, Ui};
@@ -47,7 +47,7 @@ pub(crate) struct ServeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
     /// Address to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7526")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7526", value_parser = address)]
     addr: SocketAddr,
     /// Certificate for TLS, with its chain, as PEM
     #[arg(long, value_name = "FILE", requires = "tls_key")]

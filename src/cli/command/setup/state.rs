@@ -99,7 +99,8 @@ pub(crate) fn run(global: &Global, ui: &Ui, command: &StateCommand) -> Result<Ex
                 }));
             } else {
                 let files = count(done.files, "file");
-                ui.note(&format!("Restored {files} of the backup of {}.", done.made_at));
+                let made_at = done.made_at.strftime("%Y-%m-%d %H:%M:%S UTC");
+                ui.note(&format!("Restored {files} of the backup of {made_at}."));
                 if let Some(before) = before {
                     ui.note(&format!("What was there before is in {before}"));
                 }
