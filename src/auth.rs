@@ -27,7 +27,8 @@ pub(crate) use browser::by_browser;
 pub(crate) use cache::{Cache, Kept};
 pub(crate) use certificate::by_certificate;
 pub(crate) use claims::{
-    account_of, account_of_app, account_of_user, end_of, is_of_app, permissions_of,
+    ReadyApplication, account_of, account_of_app, account_of_user, end_of, is_of_app,
+    permissions_of,
 };
 pub(crate) use device::by_device_code;
 pub(crate) use error::Error;

@@ -14,6 +14,7 @@ use crate::app::error::AppError;
 use crate::app::settings::{Service, Settings, SignIn};
 use crate::app::workspace::time_zone;
 use crate::app::{sign_in, state_dir};
+use crate::auth;
 use crate::emulator::{Options, Storage};
 use crate::graph::Client;
 use crate::host::SystemClock;
@@ -43,6 +44,11 @@ impl ServiceConnection {
             Service::Graph { base, sign_in, proxy } => {
                 let base = if beta { base.beta() } else { base };
                 let client = match sign_in {
+                    // What the token says of itself only decides whether `/me` is asked.
+                    SignIn::Token(token) if auth::is_of_app(&token) => {
+                        let ready = Arc::new(auth::ReadyApplication::of(token));
+                        Client::signed_in(base, ready, proxy.as_ref())?
+                    }
                     SignIn::Token(token) => Client::through(base, &token, proxy.as_ref())?,
                     SignIn::Profile(profile) => {
                         let signed_in = sign_in::open(settings, *profile)?;

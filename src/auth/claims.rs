@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::auth::profile::Account;
-use crate::graph::Secret;
+use crate::graph::{Refused, Secret, TokenFuture, Tokens};
+use crate::model::{User, UserId};
 
 /// Returns the claims of a token; nothing if it is not one that tells them.
 pub(crate) fn claims(token: &Secret) -> Value {
@@ -51,6 +52,32 @@ pub(crate) fn account_of_app(access: &Secret, client_id: &str) -> Account {
         upn,
         tenant: text(&claims, "tid"),
         is_app: true,
+    }
+}
+
+/// A ready token of an application that signs in as itself.
+#[derive(Debug)]
+pub(crate) struct ReadyApplication {
+    token: Secret,
+    application: Option<User>,
+}
+
+impl ReadyApplication {
+    /// Takes the token; what it makes is known by the application's id.
+    pub(crate) fn of(token: Secret) -> Self {
+        let Account { upn, name, .. } = account_of_app(&token, "");
+        let application = UserId::parse(&upn).ok().map(|id| User { id, name, upn, mail: None });
+        Self { token, application }
+    }
+}
+
+impl Tokens for ReadyApplication {
+    fn token<'a>(&'a self, _: Option<&'a Refused>) -> TokenFuture<'a> {
+        Box::pin(std::future::ready(Ok(self.token.clone())))
+    }
+
+    fn application(&self) -> Option<User> {
+        self.application.clone()
     }
 }
 

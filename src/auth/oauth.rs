@@ -242,6 +242,11 @@ impl Refusal {
             "temporarily_unavailable" | "server_error" => {
                 SignInError::Unavailable(self.to_string())
             }
+            // An assertion that is not valid yet, or any more.
+            _ if self.to_string().contains("AADSTS700024") => {
+                let clock = "is the clock of this machine right? `planwright doctor` compares it";
+                SignInError::Refused(format!("{self}; {clock}"))
+            }
             _ => SignInError::Refused(self.to_string()),
         }
     }

@@ -103,13 +103,14 @@ mod spans {
         let planner = Planner::demo();
         let place = Place::against(&planner);
         let (url, sent) = collector();
-        let _report = create(&place, &[]);
-        let _report =
-            create(&place, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &url), ("OTEL_SDK_DISABLED", "true")]);
-        // A proxy is not asked either: it would read what is meant for the collector.
-        let elsewhere =
-            [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"), ("http_proxy", &url)];
-        let _report = create(&place, &elsewhere);
+        for env in [
+            &[][..],
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()), ("OTEL_SDK_DISABLED", "true")],
+            // A proxy is not asked either: it would read what is meant for the collector.
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"), ("http_proxy", url.as_str())],
+        ] {
+            place.run_with(&["plan", "list"], "", env).code(0);
+        }
         assert!(sent.lock().unwrap().0.is_empty());
     }
 }

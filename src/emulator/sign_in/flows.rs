@@ -205,7 +205,14 @@ fn check_assertion(visit: &Visit<'_>, client: &str, assertion: &str) -> Result<(
     let claims = token::claims_of_any(assertion)
         .ok_or_else(|| invalid(700_027, "The client assertion is not a JWT."))?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
-    if claims.get("exp").and_then(Value::as_i64).is_none_or(|exp| exp <= visit.second()) {
+    // A number of seconds may have a fraction (RFC 7519, section 2), as that of MSAL for Python has.
+    let second = |name: &str| {
+        let number = claims.get(name).filter(|value| value.is_number())?.to_string();
+        number.split('.').next()?.parse::<i64>().ok()
+    };
+    let (now, not_before) = (visit.second(), second("nbf").unwrap_or(0));
+    // Entra ID allows clocks that differ by five minutes.
+    if second("exp").is_none_or(|exp| exp <= now) || not_before > now + 300 {
         let reason = "Client assertion is not within its valid time range.";
         return Err(invalid(700_024, reason));
     }
