@@ -205,7 +205,7 @@ fn check_assertion(visit: &Visit<'_>, client: &str, assertion: &str) -> Result<(
     let claims = token::claims_of_any(assertion)
         .ok_or_else(|| invalid(700_027, "The client assertion is not a JWT."))?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
-    // A number of seconds may have a fraction (RFC 7519, section 2), as that of MSAL for Python has.
+    // A number of seconds may have a fraction, as in the assertions of MSAL for Python.
     let second = |name: &str| {
         let number = claims.get(name).filter(|value| value.is_number())?.to_string();
         number.split('.').next()?.parse::<i64>().ok()
