@@ -44,7 +44,7 @@ impl ServiceConnection {
             Service::Graph { base, sign_in, proxy } => {
                 let base = if beta { base.beta() } else { base };
                 let client = match sign_in {
-                    // What the token says of itself only decides whether `/me` is asked.
+                    // Nobody has verified its claims; they only decide whether to ask for `/me`.
                     SignIn::Token(token) if auth::is_of_app(&token) => {
                         let ready = Arc::new(auth::ReadyApplication::of(token));
                         Client::signed_in(base, ready, proxy.as_ref())?

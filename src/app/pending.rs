@@ -264,6 +264,9 @@ pub(crate) fn check_waits(set: &KeptSet) -> Result<(), AppError> {
 }
 
 /// Fails if it is another set than the one somebody has seen.
+///
+/// # Errors
+/// The set has another digest.
 pub(crate) fn check_digest(set: &KeptSet, digest: Option<&str>) -> Result<(), AppError> {
     if digest.is_none_or(|digest| digest == set.digest) {
         return Ok(());

@@ -16,7 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::options::{Global, LogFormat};
 
-/// Logging for as long as the program runs. What is still to be sent is sent when this is dropped.
+/// Logging for as long as the program runs. Dropped, it sends the spans that are left.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Logging {

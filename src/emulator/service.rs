@@ -164,7 +164,7 @@ impl Emulator {
         Arc::strong_count(&self.shared.under_way) == 1
     }
 
-    /// Returns what a connection or a request holds for as long as it lasts.
+    /// Returns the sign that a connection or a request holds for as long as it lasts.
     pub(crate) fn under_way(&self) -> Arc<()> {
         Arc::clone(&self.shared.under_way)
     }

@@ -69,7 +69,7 @@ pub struct Sent {
 
 /// The most requests that are kept in the log.
 const MAX_LOG: usize = 1000;
-/// What stands for a token.
+/// The text in the place of a token.
 const REDACTED: &str = "[redacted]";
 
 /// The numbers of requests so far.
@@ -554,7 +554,6 @@ pub(crate) fn spread() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
 }
 
-mod signed;
 /// Takes the token out of an answer: a service, or something before it, that repeats what it was sent would
 /// put it into error texts, scripts and the journal.
 fn without(token: &Secret, body: Vec<u8>) -> Vec<u8> {
@@ -566,5 +565,6 @@ fn without(token: &Secret, body: Vec<u8>) -> Vec<u8> {
     }
 }
 
+mod signed;
 #[cfg(test)]
 mod tests;

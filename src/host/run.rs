@@ -299,8 +299,8 @@ impl Host {
             names.granted.clear();
         }
         let own = agent.and_then(|agent| agent.plans.as_ref());
-        let names_none = names.guarded.is_empty() && names.granted.is_empty();
-        if names_none && own.is_none_or(BTreeSet::is_empty) {
+        let is_unnamed = names.guarded.is_empty() && names.granted.is_empty();
+        if is_unnamed && own.is_none_or(BTreeSet::is_empty) {
             return Ok(Resolved::default());
         }
         self.resolve_plans(me, names, own).await

@@ -268,7 +268,7 @@ const BUILT_IN: &[(&str, &[&str], &str)] = &[
     ("debug", &["value"], "Adds a line to the run's output, with texts in quotes."),
 ];
 
-/// What the engine knows of a function.
+/// A function, as the engine describes it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Function {
     name: String,

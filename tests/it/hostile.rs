@@ -610,6 +610,25 @@ fn control_characters_count_as_the_journal_writes_them() {
     }
 }
 
+/// A change is kept with what it replaces.
+#[test]
+fn what_edits_replace_counts_as_well_as_what_they_add() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let config =
+        |kib| format!("[policies]\nalways = []\n[limits]\nmax_changes = 500\nedits_kib = {kib}\n");
+    place.file("planwright.toml", &config(4096));
+    let make = "let p = plan(\"BOS Operations\"); let d = \"\"; d = d.pad(30000, \"x\"); \
+                for n in 0..72 { p.create_task(#{ title: `big ${n}`, description: d }); }";
+    place.script(make, &[]).code(0);
+    // Nothing is added here.
+    let clear = "for t in plan(\"BOS Operations\").tasks.filter(|t| t.title.starts_with(\"big\")) { t.description = \"\"; }";
+    place.file("planwright.toml", &config(256));
+    place.script(clear, &["--dry-run"]).code(1).says(&["text that edits replace", "2048 KiB"]);
+    place.file("planwright.toml", &config(512));
+    place.script(clear, &["--dry-run"]).code(0);
+}
+
 #[test]
 fn a_run_of_a_person_adds_a_few_mib_to_the_journal_and_prints_no_more() {
     let planner = Planner::demo();

@@ -54,10 +54,6 @@ const MAX_PEM: u64 = 1 << 20;
 /// They cannot be read, or do not belong together.
 pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, AppError> {
     let wrong = |what: &str, path: &std::path::Path, error: &dyn std::error::Error| {
-        if let Err(error) = std::fs::metadata(path) {
-            let message = format!("cannot read `{}`", path.display());
-            return AppError::new("io", message).caused_by(&error);
-        }
         let message = format!("`{}` is not {what}", path.display());
         AppError::new("invalid", message).caused_by(error).hint("both are files in the PEM format")
     };

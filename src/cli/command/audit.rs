@@ -87,7 +87,7 @@ pub(crate) fn audit_show(
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     };
-    // What a record is about stands elsewhere in those that belong to no run; the first that is there counts.
+    // Records outside of runs keep the same facts in other fields; the first field that is there counts.
     let paths: [&[&str]; 9] = [
         &["/seq"],
         &["/at"],

@@ -20,7 +20,7 @@ const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORT
 /// The most time that a collector gets for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What sends spans. What it still has is sent when it is dropped.
+/// An exporter of spans. Dropped, it sends those it still has.
 #[derive(Debug)]
 pub(crate) struct Exporter(SdkTracerProvider);
 
@@ -36,7 +36,7 @@ impl Exporter {
     /// Makes one, if the environment names a collector.
     ///
     /// # Errors
-    /// What the environment says is no address, or no client can be made.
+    /// The environment holds an invalid address, or no client can be made.
     pub(crate) fn of_environment() -> Result<Option<Self>, ExporterBuildError> {
         if !is_wanted() {
             return Ok(None);

@@ -86,7 +86,7 @@ impl Run<'_> {
             message: format!(
                 "`{skill}` was cut off after a commit(): what it committed is on the board, what it would have done next is unknown"
             ),
-            hint: Some(format!("`planwright run {skill}` runs it again")),
+            hint: Some("look at the board, then run it again".into()),
             ..Failure::default()
         };
         report.error = Some(failure);
