@@ -32,7 +32,7 @@ fn a_preference_may_have_parameters() {
     let task = bench.new_task();
     let tag = bench.tag(&task);
     let headers =
-        [("if-match", tag.as_str()), ("prefer", "respond-async, return=representation; x=y")];
+        [("if-match", tag.as_str()), ("prefer", r#"respond-async, return="representation"; x=y"#)];
     let answer = bench.send("PATCH", &task, &headers, Some(&json!({ "title": "x" })));
     assert_eq!(answer.header("preference-applied"), "return=representation");
     assert_eq!(answer.expect(200)["title"], "x");
@@ -164,6 +164,24 @@ fn people_and_groups_are_searched_sorted_and_counted() {
     }
     let path = "/users?$orderby=displayName&$count=true&$filter=startswith(displayName,'an')";
     assert_eq!(advanced(&bench, path)["@odata.count"], 1);
+
+    let users = advanced(&bench, "/users/$count").as_u64().unwrap();
+    for (filter, n) in [
+        ("endswith(mail,'@bos.example')", users),
+        ("not startswith(displayName,'an')", users - 1),
+        ("displayName ne 'Ana Ferreira'", users - 1),
+        ("not(endswith(userPrincipalName,'@bos.example')) or id ne 'x'", users),
+    ] {
+        let query = url::form_urlencoded::byte_serialize(filter.as_bytes()).collect::<String>();
+        let path = format!("/users?$count=true&$filter={query}");
+        assert_eq!(advanced(&bench, &path)["@odata.count"], n, "{filter}");
+        // Both are needed, the header and the count.
+        let uncounted = format!("/users?$filter={query}");
+        for (path, headers) in [(&path, &[][..]), (&uncounted, &headers[..])] {
+            let (code, _) = bench.send("GET", path, headers, None).error(400);
+            assert_eq!(code, "Request_UnsupportedQuery", "{path}");
+        }
+    }
 
     let answer = bench.send("GET", "/users/$count", &headers, None);
     assert_eq!(answer.header("content-type"), "text/plain");

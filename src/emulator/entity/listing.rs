@@ -121,6 +121,9 @@ impl Query {
             Some(text) => Some(Search::parse(text)?),
         };
         let filter = request.option("$filter").map(Filter::parse).transpose()?;
+        if filter.as_ref().is_some_and(Filter::is_advanced) && !(advanced && counts) {
+            return Err(filter::unsupported());
+        }
         let order = request.option("$orderby").map(|text| Order::parse(text, of)).transpose()?;
         // Sorting is simple only by itself, and only of users and groups.
         let is_simple = filter.is_none() && of != Type::DirectoryObject;

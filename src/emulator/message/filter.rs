@@ -1,6 +1,7 @@
 //! The `$filter` forms that directory lists understand.
 //!
-//! planner-api.md 2.5: `eq`, `in`, `startswith`, a collection's `any`, joined by `and` or `or`.
+//! planner-api.md 2.5: `eq`, `in`, `startswith`, a collection's `any`, joined by `and` or `or`; in advanced
+//! queries also `ne`, `not` and `endswith`.
 //! Planner's own lists ignore filters and never come here, except for the owner of plans.
 
 use serde_json::{Map, Value};
@@ -15,15 +16,20 @@ pub(crate) struct Filter(Vec<Vec<Condition>>);
 enum Condition {
     OneOf { property: String, values: Vec<String> },
     StartsWith { property: String, prefix: String },
+    EndsWith { property: String, suffix: String },
+    Not(Box<Self>),
 }
+
+/// The properties whose endings can be asked for.
+const WITH_ENDINGS: [&str; 2] = ["mail", "userPrincipalName"];
 
 impl Filter {
     /// Reads a filter.
     ///
     /// # Errors
     ///
-    /// 400 `Request_UnsupportedQuery` for anything that needs an advanced query
-    /// (planner-api.md 2.5), and `Request_BadRequest` for anything else that is not understood.
+    /// 400 `Request_UnsupportedQuery` for what the directory does not evaluate, and
+    /// `Request_BadRequest` for anything else that is not understood.
     pub(crate) fn parse(text: &str) -> Result<Self, GraphError> {
         let mut parser = Parser { rest: text };
         let mut alternatives = vec![vec![parser.condition()?]];
@@ -53,11 +59,13 @@ impl Filter {
 
     /// Returns the properties that the filter names.
     pub(crate) fn properties(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().flatten().map(|condition| match condition {
-            Condition::OneOf { property, .. } | Condition::StartsWith { property, .. } => {
-                property.as_str()
-            }
-        })
+        self.0.iter().flatten().map(Condition::property)
+    }
+
+    /// Returns whether only an advanced query may have it.
+    pub(crate) fn is_advanced(&self) -> bool {
+        let is = |it: &Condition| matches!(it, Condition::Not(_) | Condition::EndsWith { .. });
+        self.0.iter().flatten().any(is)
     }
 
     /// Returns the single value that a property must equal, if every document that passes has it.
@@ -74,6 +82,15 @@ impl Filter {
 }
 
 impl Condition {
+    fn property(&self) -> &str {
+        match self {
+            Self::OneOf { property, .. }
+            | Self::StartsWith { property, .. }
+            | Self::EndsWith { property, .. } => property,
+            Self::Not(other) => other.property(),
+        }
+    }
+
     fn holds(&self, doc: &Map<String, Value>) -> bool {
         let (property, test): (_, &dyn Fn(&str) -> bool) = match self {
             Self::OneOf { property, values } => {
@@ -82,6 +99,10 @@ impl Condition {
             Self::StartsWith { property, prefix } => {
                 (property, &|text| text.starts_with(&prefix.to_lowercase()))
             }
+            Self::EndsWith { property, suffix } => {
+                (property, &|text| text.ends_with(&suffix.to_lowercase()))
+            }
+            Self::Not(other) => return !other.holds(doc),
         };
         let test = |text: &str| test(&text.to_lowercase());
         match doc.get(property) {
@@ -147,15 +168,34 @@ impl<'a> Parser<'a> {
         let first = self.word();
         match first.to_ascii_lowercase().as_str() {
             "" => return Err(invalid()),
-            "startswith" => {
+            name @ ("startswith" | "endswith") => {
                 self.symbol('(')?;
                 let property = self.word().to_owned();
                 self.symbol(',')?;
-                let prefix = self.literal()?;
+                let text = self.literal()?;
                 self.symbol(')')?;
-                return Ok(Condition::StartsWith { property, prefix });
+                if name == "startswith" {
+                    return Ok(Condition::StartsWith { property, prefix: text });
+                }
+                return if WITH_ENDINGS.contains(&property.as_str()) {
+                    Ok(Condition::EndsWith { property, suffix: text })
+                } else {
+                    Err(unsupported())
+                };
             }
-            "not" | "endswith" | "contains" => return Err(unsupported()),
+            "not" => {
+                let is_bracketed = self.symbol('(').is_ok();
+                // Of one condition: nothing nests, so that no filter is deep.
+                if self.rest.trim_start().to_ascii_lowercase().starts_with("not") {
+                    return Err(unsupported());
+                }
+                let condition = Box::new(self.condition()?);
+                if is_bracketed {
+                    self.symbol(')')?;
+                }
+                return Ok(Condition::Not(condition));
+            }
+            "contains" => return Err(unsupported()),
             _ => (),
         }
         // groupTypes/any(c:c eq 'Unified')
@@ -181,7 +221,11 @@ impl<'a> Parser<'a> {
                 self.symbol(')')?;
                 Ok(Condition::OneOf { property, values })
             }
-            "ne" | "ge" | "le" | "gt" | "lt" => Err(unsupported()),
+            "ne" => {
+                let condition = Condition::OneOf { property, values: vec![self.literal()?] };
+                Ok(Condition::Not(Box::new(condition)))
+            }
+            "ge" | "le" | "gt" | "lt" => Err(unsupported()),
             _ => Err(invalid()),
         }
     }
@@ -191,7 +235,7 @@ fn invalid() -> GraphError {
     GraphError::new(400, "Request_BadRequest", "Invalid filter clause.")
 }
 
-/// Returns the refusal of an advanced query, which the emulator does not evaluate.
+/// Returns the refusal of an advanced query without its header, or of what the directory does not evaluate.
 pub(crate) fn unsupported() -> GraphError {
     GraphError::new(
         400,
@@ -225,8 +269,17 @@ mod tests {
             ("id eq '2' or id eq '1'", Some(true)),
             ("id eq '1' and displayName eq 'x' or id eq '2'", Some(false)),
             ("nothing eq 'x'", Some(false)),
-            ("id ne '1'", None),
-            ("endswith(mail,'x')", None),
+            ("id ne '1'", Some(false)),
+            ("mail ne null", Some(false)),
+            ("displayName ne 'x' and id eq '1'", Some(true)),
+            ("not startswith(displayName,'an')", Some(false)),
+            ("not(displayName eq 'x')", Some(true)),
+            ("not groupTypes/any(c:c eq 'Unified')", Some(false)),
+            ("endswith(mail,'x')", Some(false)),
+            ("endswith(displayName,'x')", None),
+            ("not not id eq '1'", None),
+            ("not(id eq '1'", None),
+            ("contains(displayName,'x')", None),
             ("id eq '1", None),
             ("id eq '1' xor id eq '2'", None),
             ("", None),

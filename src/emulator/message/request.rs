@@ -117,7 +117,8 @@ impl Request {
             .flat_map(|line| line.split(','))
             // Parameters do not change what is preferred: `return=representation; x=y`.
             .filter_map(|one| one.split(';').next())
-            .any(|one| one.trim().eq_ignore_ascii_case(preference))
+            // A value may be quoted (RFC 7240).
+            .any(|one| one.replace('"', "").trim().eq_ignore_ascii_case(preference))
     }
 
     /// Returns whether the client wants no `@odata` annotations (planner-api.md 9.4).
