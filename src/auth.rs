@@ -20,12 +20,13 @@ mod profile;
 mod scopes;
 mod seal;
 mod signed_in;
+mod swap;
 
 pub(crate) use app_flow::{Application, by_secret};
 pub(crate) use authority::{Authority, Cloud};
 pub(crate) use browser::by_browser;
 pub(crate) use cache::{Cache, Kept};
-pub(crate) use certificate::by_certificate;
+pub(crate) use certificate::{Certificate, as_pem, by_certificate};
 pub(crate) use claims::{
     ReadyApplication, account_of, account_of_app, account_of_user, end_of, is_of_app,
     permissions_of,
@@ -34,8 +35,9 @@ pub(crate) use device::by_device_code;
 pub(crate) use error::Error;
 pub(crate) use keyring::Keyring;
 pub(crate) use lent::{Surroundings, lent};
-pub(crate) use oauth::Granted;
+pub(crate) use oauth::{Delegated, Granted};
 pub(crate) use profile::{Account, Flow, Profile, Profiles, lock};
 pub(crate) use scopes::{DEFAULT_SCOPES, missing, with_own};
 pub(crate) use seal::{Keys, Known, Prompt};
 pub(crate) use signed_in::SignedIn;
+pub(crate) use swap::keep_out as keep_out_of_swap;

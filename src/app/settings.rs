@@ -182,6 +182,11 @@ impl Settings {
         environment("PLANWRIGHT_CLIENT_SECRET").map(Secret::new)
     }
 
+    /// Returns the password of the PFX file with an application's certificate, if the environment has one.
+    pub(crate) fn certificate_password() -> Option<Secret> {
+        environment("PLANWRIGHT_CERTIFICATE_PASSWORD").map(Secret::new)
+    }
+
     /// Returns whether a browser can be shown here: elsewhere than on a Linux without a display.
     pub(crate) fn has_display() -> bool {
         let is_set = |name: &&str| environment(name).is_some();

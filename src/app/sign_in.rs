@@ -8,8 +8,8 @@ use crate::app::error::AppError;
 use crate::app::settings::Settings;
 use crate::app::state_dir;
 use crate::auth::{
-    self, Account, Application, Authority, Cache, Cloud, DEFAULT_SCOPES, Flow, Granted, Kept,
-    Profile, Profiles, SignedIn, Surroundings,
+    self, Account, Application, Authority, Cache, Certificate, Cloud, DEFAULT_SCOPES, Delegated,
+    Flow, Granted, Kept, Profile, Profiles, SignedIn, Surroundings,
 };
 use crate::graph::{BaseUrl, Secret, Tokens as _};
 use crate::host::SystemClock;
@@ -82,6 +82,8 @@ pub(crate) struct Standing {
     pub(crate) kept: Result<Kept, AppError>,
     /// The kind of key that seals it, in a few words; `None` if nothing is kept.
     pub(crate) sealed_with: Option<&'static str>,
+    /// The other identity that the profile had before this sign-in.
+    pub(crate) replaced: Option<Account>,
 }
 
 impl Standing {
@@ -93,6 +95,13 @@ impl Standing {
             return Vec::new();
         }
         auth::missing(&kept.scopes, self.profile.is_app())
+    }
+
+    /// Returns the moment at which the certificate ends with which an application signs in.
+    pub(crate) fn certificate_ends(&self) -> Option<Timestamp> {
+        let pem = self.kept.as_ref().ok()?.client_secret.as_ref()?;
+        let is_certificate = self.profile.flow == Flow::Certificate;
+        Some(Certificate::of(pem).ok().filter(|_| is_certificate)?.ends)
     }
 
     /// Returns whether the sign-in goes on by itself after its token has ended.
@@ -142,6 +151,8 @@ pub(crate) fn ready_token(settings: &Settings) -> Option<ReadyToken> {
 /// It is not signed in, or its key is not here.
 pub(crate) fn open(settings: &Settings, profile: Profile) -> Result<SignedIn, AppError> {
     let authority = Settings::authority(&profile.authority, &profile.tenant)?;
+    // Without that, it is as private as the system's swap: `doctor` says which.
+    let _without = auth::keep_out_of_swap();
     if profile.flow.is_lent() {
         let surroundings = Settings::surroundings();
         return Ok(SignedIn::lent(profile, authority, surroundings, Arc::new(SystemClock)));
@@ -165,6 +176,7 @@ pub(crate) async fn login(
     let usual = profiles.default.as_deref().unwrap_or(FIRST);
     let name = settings.profile.as_deref().unwrap_or(usual).to_owned();
     let surroundings = Settings::surroundings();
+    let earlier = profiles.get(&name).map(|earlier| earlier.account.clone());
     let (mut profile, way) = asked(settings, &surroundings, login, profiles.get(&name), name)?;
     let cache = Cache::of(&state, &profile)?;
     // A bad address is met before anybody signs in, and so is a missing key.
@@ -173,8 +185,10 @@ pub(crate) async fn login(
     let keys = settings.keys();
     // Nothing is kept of what the platform lends.
     let key = if profile.flow.is_lent() { None } else { Some(keys.for_new()?) };
+    let _without = auth::keep_out_of_swap();
     let granted = granted(&authority, &profile, &way, &surroundings, tell).await?;
     profile.account = account(&granted, &profile);
+    profile.claims = None;
     let mut kept = Kept::new(granted, SystemClock.now(), None);
     if let Way::Secret(secret) | Way::Certificate(secret) = way {
         kept.client_secret = Some(secret);
@@ -192,7 +206,8 @@ pub(crate) async fn login(
         Ok(profiles.default.as_deref() == Some(profile.name.as_str()))
     })?;
     let sealed_with = cache.sealed_with();
-    Ok(Standing { profile, is_default, kept: Ok(kept), sealed_with })
+    let replaced = earlier.filter(|earlier| earlier.is_another(&profile.account));
+    Ok(Standing { profile, is_default, kept: Ok(kept), sealed_with, replaced })
 }
 
 /// Returns the profile that is asked for, with an earlier one of its name for what is not given.
@@ -263,6 +278,7 @@ fn asked(
         flow,
         // An application gets what an administrator has granted it, and the Azure CLI what Microsoft has.
         scopes: if flow.is_app() || flow.is_lent() { Vec::new() } else { scopes },
+        claims: earlier.and_then(|earlier| earlier.claims.clone()),
         account: Account::default(),
     };
     Ok((profile, way))
@@ -298,21 +314,23 @@ async fn granted(
     tell: impl Fn(Step<'_>),
 ) -> Result<Granted, auth::Error> {
     let (client_id, scopes) = (profile.client_id.as_str(), &profile.scopes);
+    let claims = profile.claims.as_deref();
     let graph_url = profile.graph_url.as_str();
-    let application = Application { authority, client_id, graph_url, claims: None };
+    let application = Application { authority, client_id, graph_url, claims };
+    let wanted = Delegated { authority, client_id, scopes, claims };
     match way {
         Way::Device => {
             let tell = |address: &str, code: &str| tell(Step::Code { address, code });
-            auth::by_device_code(authority, client_id, scopes, tell).await
+            auth::by_device_code(wanted, tell).await
         }
         Way::Browser => {
             let tell = |address: &str| tell(Step::Open(address));
-            auth::by_browser(authority, client_id, scopes, tell).await
+            auth::by_browser(wanted, tell).await
         }
         Way::Secret(secret) => auth::by_secret(application, secret).await,
         Way::Certificate(pem) => auth::by_certificate(application, pem, now()).await,
         Way::AzureCli | Way::ManagedIdentity | Way::Workload => {
-            auth::lent(profile, authority, surroundings, None, now()).await
+            auth::lent(profile, authority, surroundings, claims, now()).await
         }
     }
 }
@@ -369,7 +387,8 @@ pub(crate) async fn standing(settings: &Settings) -> Result<Option<Standing>, Ap
         Err(error) => Err(error),
     };
     let cache = Cache::new(&settings.state_dir()?, &profile.name)?;
-    Ok(Some(Standing { profile, is_default, kept, sealed_with: cache.sealed_with() }))
+    let sealed_with = cache.sealed_with();
+    Ok(Some(Standing { profile, is_default, kept, sealed_with, replaced: None }))
 }
 
 /// Asks the sign-in service of a profile whether it is there and knows the tenant.

@@ -16,10 +16,9 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::auth::authority::Authority;
 use crate::auth::claims::claims;
 use crate::auth::error::Error;
-use crate::auth::oauth::{Granted, Refusal, client, ended_before, meaning};
+use crate::auth::oauth::{Delegated, Granted, Refusal, client, ended_before, meaning};
 use crate::graph::SignInError;
 
 /// The time that a person has.
@@ -51,11 +50,10 @@ struct Waiting {
 /// # Errors
 /// The person declines or takes too long, or no port of this machine is free.
 pub(crate) async fn by_browser(
-    authority: &Authority,
-    client_id: &str,
-    scopes: &[String],
+    wanted: Delegated<'_>,
     tell: impl Fn(&str),
 ) -> Result<Granted, Error> {
+    let Delegated { authority, client_id, scopes, claims: asked_claims } = wanted;
     let no_port = |source| Error::Io { path: "127.0.0.1".into(), source };
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(no_port)?;
     let port = listener.local_addr().map_err(no_port)?.port();
@@ -67,14 +65,17 @@ pub(crate) async fn by_browser(
     let client = client(authority, client_id)?.set_redirect_uri(redirect);
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
     let nonce = CsrfToken::new_random();
-    let (address, state) = client
+    let mut asking = client
         .authorize_url(CsrfToken::new_random)
         .add_scopes(scopes.iter().cloned().map(Scope::new))
         .set_pkce_challenge(challenge)
         .add_extra_param("response_mode", "query")
         .add_extra_param("prompt", "select_account")
-        .add_extra_param("nonce", nonce.secret().as_str())
-        .url();
+        .add_extra_param("nonce", nonce.secret().as_str());
+    if let Some(claims) = asked_claims {
+        asking = asking.add_extra_param("claims", claims);
+    }
+    let (address, state) = asking.url();
     let (sender, mut arrivals) = mpsc::channel(1);
     let waiting = Arc::new(Waiting { state, arrived: sender });
     let router = Router::new().route("/", get(arrive)).with_state(waiting);
@@ -90,11 +91,14 @@ pub(crate) async fn by_browser(
     let arrived = tokio::time::timeout(PATIENCE, arrivals.recv()).await;
     // A second request finds nobody waiting.
     arrivals.close();
-    let late = || SignInError::Refused("nobody has signed in for 15 minutes".to_owned());
+    let late = || SignInError::Declined("15 minutes have passed".to_owned());
     let code = arrived.ok().flatten().ok_or_else(late)?.map_err(|refusal| refusal.meaning());
     let code = code.map_err(ended_before)?;
-    let answer =
-        client.exchange_code(code).set_pkce_verifier(verifier).request_async(&authority.http).await;
+    let mut redeeming = client.exchange_code(code).set_pkce_verifier(verifier);
+    if let Some(claims) = asked_claims {
+        redeeming = redeeming.add_extra_param("claims", claims);
+    }
+    let answer = redeeming.request_async(&authority.http).await;
     let granted = Granted::of(&answer.map_err(meaning).map_err(ended_before)?)?;
     let told = granted.identity.as_ref().map(|identity| claims(identity)["nonce"].clone());
     // `openid` is always asked for, so there is an identity to compare.

@@ -2,29 +2,32 @@
 
 use oauth2::{Scope, StandardDeviceAuthorizationResponse};
 
-use crate::auth::authority::Authority;
 use crate::auth::error::Error;
-use crate::auth::oauth::{Granted, client, ended_before, meaning};
+use crate::auth::oauth::{Delegated, Granted, client, ended_before, meaning};
 
 /// Signs in with a code; `tell` shows the person where to type which.
 ///
 /// # Errors
 /// The person declines, the code expires, or the application may not sign in like this.
 pub(crate) async fn by_device_code(
-    authority: &Authority,
-    client_id: &str,
-    scopes: &[String],
+    wanted: Delegated<'_>,
     tell: impl Fn(&str, &str),
 ) -> Result<Granted, Error> {
+    let Delegated { authority, client_id, scopes, claims } = wanted;
     let client = client(authority, client_id)?;
     let scopes = scopes.iter().cloned().map(Scope::new);
-    let asked = client.exchange_device_code().add_scopes(scopes).request_async(&authority.http);
-    let code: StandardDeviceAuthorizationResponse = asked.await.map_err(meaning)?;
+    let mut asking = client.exchange_device_code().add_scopes(scopes);
+    if let Some(claims) = claims {
+        asking = asking.add_extra_param("claims", claims);
+    }
+    let asked = asking.request_async(&authority.http).await;
+    let code: StandardDeviceAuthorizationResponse = asked.map_err(meaning)?;
     tell(code.verification_uri().as_str(), code.user_code().secret());
-    let answer = client
-        .exchange_device_access_token(&code)
-        .request_async(&authority.http, tokio::time::sleep, None)
-        .await;
+    let mut polling = client.exchange_device_access_token(&code);
+    if let Some(claims) = claims {
+        polling = polling.add_extra_param("claims", claims);
+    }
+    let answer = polling.request_async(&authority.http, tokio::time::sleep, None).await;
     Ok(Granted::of(&answer.map_err(meaning).map_err(ended_before)?)?)
 }
 

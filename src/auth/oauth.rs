@@ -9,6 +9,7 @@ use oauth2::basic::{
     BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
 use oauth2::http::StatusCode;
+use oauth2::http::header::{DATE, RETRY_AFTER};
 use oauth2::{
     AsyncHttpClient, AuthType, AuthUrl, ClientId, DeviceAuthorizationUrl, DeviceCodeErrorResponse,
     EndpointNotSet, EndpointSet, ErrorResponse, ExtraTokenFields, HttpRequest, HttpResponse,
@@ -19,11 +20,16 @@ use url::Url;
 
 use crate::auth::authority::Authority;
 use crate::auth::error::Error;
-use crate::graph::transport::{Outgoing, Transport};
+use crate::graph::retry::parse_retry_after;
+use crate::graph::transport::{Incoming, Outgoing, Transport};
 use crate::graph::{self, BaseUrl, Proxy, Secret, SignInError};
 
 /// The most characters of a refusal that are shown.
 const MAX_SHOWN: usize = 300;
+/// The most times one request is sent, and the longest wait between two. Whoever renews a token has a
+/// deadline (`signed_in`), and requests of a run behind it.
+const MAX_ATTEMPTS: u32 = 3;
+const MAX_WAIT: Duration = Duration::from_secs(20);
 /// The lifetime of a token that comes without one (planner-api.md 10.8).
 const USUAL_LIFE: Duration = Duration::from_secs(3600);
 
@@ -70,7 +76,16 @@ impl Http {
         let sent = String::from_utf8_lossy(&body).into_owned();
         let body = Some(sent.clone());
         let outgoing = Outgoing { method: parts.method, url, headers: parts.headers, body };
-        let mut incoming = self.transport.carry(&self.base, outgoing).await?;
+        let mut incoming = self.transport.carry(&self.base, outgoing.clone()).await?;
+        for _ in 1..MAX_ATTEMPTS {
+            let Some(wait) = wait_asked(&incoming) else { break };
+            if wait > MAX_WAIT {
+                let (origin, seconds) = (self.base.origin(), wait.as_secs());
+                return Err(graph::Error::AskedToWait { origin, seconds });
+            }
+            tokio::time::sleep(wait).await;
+            incoming = self.transport.carry(&self.base, outgoing.clone()).await?;
+        }
         if incoming.status >= 400 {
             incoming.body = without_secrets(&sent, &incoming.body);
         }
@@ -80,6 +95,14 @@ impl Http {
         *response.headers_mut() = incoming.headers;
         Ok(response)
     }
+}
+
+/// Returns the wait that the service asks for before the same is sent again: it was not carried out.
+fn wait_asked(incoming: &Incoming) -> Option<Duration> {
+    let header = |name| incoming.headers.get(name)?.to_str().ok();
+    let is_throttled = matches!(incoming.status, 429 | 503);
+    let asked = parse_retry_after(header(RETRY_AFTER)?, header(DATE)).filter(|_| is_throttled);
+    asked.map(|wait| wait.max(Duration::from_millis(1)))
 }
 
 /// Takes the secrets of a form that was sent out of a refusal of it, whose text is shown and kept.
@@ -157,6 +180,16 @@ pub(crate) fn client(authority: &Authority, client_id: &str) -> Result<Client, E
         .set_auth_uri(authorize)
         .set_device_authorization_url(device)
         .set_token_uri(token))
+}
+
+/// A sign-in of a person for an application.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Delegated<'a> {
+    pub(crate) authority: &'a Authority,
+    pub(crate) client_id: &'a str,
+    pub(crate) scopes: &'a [String],
+    /// The claims that the service asks for, as JSON.
+    pub(crate) claims: Option<&'a str>,
 }
 
 /// The tokens that were granted.
@@ -238,6 +271,9 @@ impl Refusal {
         match self.error.as_str() {
             "invalid_grant" | "interaction_required" | "login_required" | "consent_required" => {
                 SignInError::Ended(self.to_string())
+            }
+            "authorization_declined" | "access_denied" | "expired_token" => {
+                SignInError::Declined(self.to_string())
             }
             "temporarily_unavailable" | "server_error" => {
                 SignInError::Unavailable(self.to_string())

@@ -105,12 +105,22 @@ pub(crate) struct Profile {
     pub(crate) flow: Flow,
     /// The scopes that were asked for.
     pub(crate) scopes: Vec<String>,
+    /// The claims that the service asks for and a renewal cannot meet, as JSON: the next sign-in
+    /// carries them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) claims: Option<String>,
     /// The identity.
     #[serde(default)]
     pub(crate) account: Account,
 }
 
 impl Account {
+    /// Returns whether the other one is somebody else, as far as both are known.
+    pub(crate) fn is_another(&self, other: &Self) -> bool {
+        let differ = |a: &str, b: &str| !a.is_empty() && !b.is_empty() && a != b;
+        differ(&self.id, &other.id) || differ(&self.tenant, &other.tenant)
+    }
+
     /// Returns who it is, in a few words.
     pub(crate) fn who(&self) -> String {
         match (self.name.as_str(), self.upn.as_str()) {
@@ -212,6 +222,13 @@ impl Profiles {
         self.get(self.default.as_deref()?)
     }
 
+    /// Notes the claims that the next sign-in of a profile must carry, if the profile is still there.
+    pub(crate) fn note_claims(&mut self, name: &str, claims: &str) {
+        if let Some(profile) = self.all.get_mut(name) {
+            profile.claims = Some(claims.to_owned());
+        }
+    }
+
     /// Returns every profile, by name.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Profile> {
         self.all.values()
@@ -245,9 +262,10 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
         let message = "`embedded` is the demo board on this machine; choose another name";
         return Err(Error::Invalid(message.to_owned()));
     }
-    if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(is_fine) {
+    let has_form = !name.starts_with('-') && name.chars().all(is_fine);
+    if name.is_empty() || name.len() > MAX_NAME || !has_form {
         let message = format!(
-            "`{name}` cannot be the name of a profile: lower-case letters, digits, `-` and `_`, at most {MAX_NAME}"
+            "`{name}` cannot be the name of a profile: lower-case letters, digits, `_`, and `-` inside it, at most {MAX_NAME}"
         );
         return Err(Error::Invalid(message));
     }
@@ -303,6 +321,7 @@ mod tests {
             graph_url: "https://graph.example/v1.0".to_owned(),
             flow: Flow::Device,
             scopes: vec!["Tasks.ReadWrite".to_owned()],
+            claims: None,
             account: Account { upn: "rook@bos.example".to_owned(), ..Account::default() },
         }
     }
@@ -362,7 +381,7 @@ mod tests {
         for good in ["default", "a", "team-2_x"] {
             assert!(check_name(good).is_ok(), "{good}");
         }
-        for bad in ["", "embedded", "..", "a/b", "A", "a.b", "é", &"a".repeat(41)] {
+        for bad in ["", "-p", "embedded", "..", "a/b", "A", "a.b", "é", &"a".repeat(41)] {
             assert!(check_name(bad).is_err(), "{bad}");
         }
     }

@@ -1,7 +1,7 @@
 //! A profile that is signed in, as the client of Graph sees it: a source of tokens that renews
 //! itself, one request and one process at a time.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex as Plain, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::auth::certificate::by_certificate;
 use crate::auth::error::Error;
 use crate::auth::lent::{Surroundings, lent};
 use crate::auth::oauth::{Granted, client, meaning};
-use crate::auth::profile::{Flow, Profile};
+use crate::auth::profile::{Flow, Profile, Profiles};
 use crate::auth::seal::{Key, Keys};
 use crate::graph::{Refused, Secret, SignInError, TokenFuture, Tokens};
 use crate::model::{Clock, User};
@@ -47,6 +47,7 @@ struct Inner {
 /// The place where a sign-in is kept.
 #[derive(Debug)]
 struct Store {
+    state: PathBuf,
     cache: Cache,
     keys: Keys,
     key: Plain<Key>,
@@ -82,7 +83,8 @@ impl SignedIn {
         let cache = Cache::of(state, &profile)?;
         let (key, kept) = cache.open(keys)?;
         // A process at work cannot be interrupted by a question.
-        let store = Store { cache, keys: keys.without_prompt(), key: Plain::new(key) };
+        let state = state.to_owned();
+        let store = Store { state, cache, keys: keys.without_prompt(), key: Plain::new(key) };
         Ok(Self(Arc::new(Inner {
             profile,
             authority,
@@ -149,7 +151,12 @@ impl Inner {
                 tracing::warn!(%error, "the sign-in is renewed later");
                 return Ok(held.access.clone());
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                if !error.is_unavailable() && refused.is_some() {
+                    self.note_end(&mut held, claims).await;
+                }
+                return Err(error);
+            }
         };
         let earlier: &Kept = &held;
         let renewed = Kept::new(granted, self.clock.now(), Some(earlier));
@@ -164,6 +171,27 @@ impl Inner {
             tracing::warn!(%error, "the renewed sign-in cannot be kept");
         }
         Ok(held.access.clone())
+    }
+
+    /// Notes that a token that the service refused could not be renewed either: other processes, too,
+    /// then ask before they take it for good, and the next sign-in carries the claims.
+    async fn note_end(&self, held: &mut Kept, claims: Option<&str>) {
+        held.renew_at = self.clock.now();
+        let (kept, claims) = (held.clone(), claims.map(str::to_owned));
+        let name = self.profile.name.clone();
+        let Some(store) = &self.store else { return };
+        let noted = aside(store, move |store| {
+            store.write(&kept)?;
+            claims.map_or(Ok(()), |claims| {
+                Profiles::change(&store.state, |profiles| {
+                    profiles.note_claims(&name, &claims);
+                    Ok(())
+                })
+            })
+        });
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "the end of the sign-in cannot be noted");
+        }
     }
 
     fn is_good(&self, kept: &Kept, refused: Option<&Refused>) -> bool {

@@ -48,8 +48,11 @@ pub enum SignInError {
     /// The sign-in service refuses the application or its secret.
     #[error("the sign-in is refused: {0}")]
     Refused(String),
+    /// The person who was to sign in has not: declined, or let the time pass.
+    #[error("nobody has signed in: {0}")]
+    Declined(String),
     /// The sign-in service cannot be reached, or has failed.
-    #[error("the sign-in cannot be renewed now: {0}")]
+    #[error("signing in is not possible now: {0}")]
     Unavailable(String),
     /// What is kept of the sign-in cannot be read.
     #[error("the sign-in cannot be read: {0}")]
@@ -73,6 +76,7 @@ impl SignInError {
             Self::Refused(_) => {
                 "check the application, its secret and the tenant, then `planwright auth login`, then `planwright resume` if something was written"
             }
+            Self::Declined(_) => "begin again with `planwright auth login`",
             Self::Unavailable(_) => "try again later; `planwright resume` if something was written",
             Self::Unreadable(_) => {
                 "`planwright auth status` says more; `planwright auth login` signs in anew"

@@ -17,6 +17,7 @@ const MAX_ANSWER: usize = 16 << 20;
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A request on its way.
+#[derive(Clone)]
 pub(crate) struct Outgoing {
     pub(crate) method: Method,
     pub(crate) url: Url,

@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
@@ -11,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::serve;
-use crate::sign_in::{APP, KEY, SECRET, Stage, leak};
+use crate::sign_in::{APP, CLIENT, KEY, SECRET, Stage, leak};
 use crate::support::{Output, PLAN, Place};
 
 /// A server that answers each request with what a function makes of its head and body, and notes both.
@@ -19,6 +20,10 @@ struct Server {
     origin: String,
     asked: Arc<Mutex<Vec<(String, String)>>>,
 }
+
+/// The header of a refusal that asks for `{"a":1}`.
+const CHALLENGE: &str =
+    "WWW-Authenticate: Bearer error=\"insufficient_claims\", claims=\"eyJhIjoxfQ==\"\r\n";
 
 impl Server {
     fn start(answer: impl Fn(usize, &str) -> (u16, Value) + Send + 'static) -> Self {
@@ -43,8 +48,10 @@ impl Server {
                 let (status, json) = answer(log.len(), &head);
                 drop(log);
                 let text = json.to_string();
+                // Asks for claims as well, where it refuses a token.
+                let challenge = if status == 401 { CHALLENGE } else { "" };
                 let answer = format!(
-                    "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{text}",
+                    "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{challenge}Connection: close\r\nContent-Length: {}\r\n\r\n{text}",
                     text.len()
                 );
                 let _gone = reader.get_mut().write_all(answer.as_bytes());
@@ -412,20 +419,143 @@ fn a_hidden_question_can_be_left() {
     stage.place.run_with(&["auth", "status"], "", &env).code(0);
 }
 
+/// Makes a certificate of an application with its key, as one PEM text.
+fn certificate(ends: i32) -> String {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+    params.not_after = rcgen::date_time_ymd(ends, 1, 1);
+    params.self_signed(&key).unwrap().pem() + key.serialize_pem().as_str()
+}
+
+const BY_CERTIFICATE: [&str; 5] = ["--client-id", APP, "--profile", "app", "--certificate"];
+
 #[test]
 fn an_application_signs_in_with_its_certificate() {
     let stage = Stage::new();
-    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
-    let certificate =
-        rcgen::CertificateParams::new(Vec::<String>::new()).unwrap().self_signed(&key).unwrap();
-    stage.place.file("app.pem", &(certificate.pem() + key.serialize_pem().as_str()));
-    let more = ["--client-id", APP, "--profile", "app", "--certificate", "app.pem"];
-    stage.login(&more, "").code(0);
+    stage.place.file("app.pem", &certificate(2200));
+    stage.login(&[&BY_CERTIFICATE[..], &["app.pem"]].concat(), "").code(0);
     // It is sealed, so that the file can go.
     std::fs::remove_file(stage.place.path().join("app.pem")).unwrap();
     let plans = stage.run(&["plan", "list", "-vvv"]).code(0);
     assert!(plans.stdout.contains(PLAN), "{}", plans.stdout);
     let status = stage.run(&["auth", "status", "--json"]).code(0).json();
     assert_eq!((&status["flow"], &status["application"]), (&json!("certificate"), &json!(true)));
+    assert_eq!(status["certificate_expires_at"], "2200-01-01T00:00:00Z");
+    let shown = stage.run(&["auth", "status"]).code(0).stdout;
+    assert!(shown.contains("certificate  valid until 2200-01-01"), "{shown}");
     stage.is_tight();
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_told_before_anybody_is_asked() {
+    let stage = Stage::new();
+    stage.place.file("app.pem", &certificate(2001));
+    let old = stage.login(&[&BY_CERTIFICATE[..], &["app.pem"]].concat(), "").code(5);
+    old.says(&["the certificate has expired on 2001-01-01"]);
+    assert!(stage.planner.requests().is_empty());
+}
+
+/// PFX files as OpenSSL writes them, today's way and that of Windows Server before 2019.
+#[test]
+fn a_pfx_file_needs_its_password() {
+    let stage = Stage::new();
+    for (name, file) in [
+        ("modern.pfx", &include_bytes!("identities/modern.pfx")[..]),
+        ("legacy.pfx", &include_bytes!("identities/legacy.pfx")[..]),
+    ] {
+        std::fs::write(stage.place.path().join(name), file).unwrap();
+        let origin = stage.origin();
+        let more = [&BY_CERTIFICATE[..], &[name]].concat();
+        let args = ["auth", "login", "--authority", &origin, "--graph-url", &stage.planner.url];
+        let args = [&args[..], &["--tenant", "bos.example"], &more].concat();
+        let with = |password| [KEY[0], ("PLANWRIGHT_CERTIFICATE_PASSWORD", password)];
+        let wrong = stage.place.run_with(&args, "", &with("close-sesame")).code(2);
+        assert!(wrong.stderr.contains("password"), "{}", wrong.stderr);
+        stage.place.run_with(&args, "", &KEY).code(2);
+        stage.place.run_with(&args, "", &with("open-sesame")).code(0);
+        let plans = stage.run(&["plan", "list"]).code(0);
+        assert!(plans.stdout.contains(PLAN), "{}", plans.stdout);
+    }
+    stage.is_tight();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_password_of_a_pfx_file_is_asked_for() {
+    let stage = Stage::new();
+    let file = include_bytes!("identities/modern.pfx");
+    std::fs::write(stage.place.path().join("app.pfx"), file).unwrap();
+    let origin = stage.origin();
+    let args = ["auth", "login", "--authority", &origin, "--graph-url", &stage.planner.url];
+    let args = [&args[..], &["--tenant", "bos.example"], &BY_CERTIFICATE, &["app.pfx"]].concat();
+    let mut terminal = crate::terminal::Terminal::start(&stage.place, &args);
+    terminal.sees("Password of app.pfx:");
+    terminal.line("open-sesame");
+    terminal.sees("New passphrase");
+    terminal.line("another");
+    terminal.sees("The same again");
+    terminal.line("another");
+    terminal.sees("Signed in as");
+    terminal.until_end();
+    assert!(!terminal.sent().contains("sesame"));
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn a_profile_that_becomes_somebody_elses_says_so() {
+    let stage = Stage::new();
+    stage.by_device("work").code(0);
+    let again = stage.by_device("work").code(0);
+    assert!(!again.stderr.contains("before"), "{}", again.stderr);
+    let more = ["--client-id", APP, "--profile", "work", "--secret-file", "-", "--json"];
+    let told = stage.login(&more, SECRET).code(0).json();
+    assert_eq!(told["replaced"]["upn"], "rook@bos.example", "{told}");
+    let told = stage.by_device("work").code(0);
+    told.says(&["the profile work was application", "keeps both"]);
+}
+
+/// A token that Graph has refused, and that could not be renewed, is good for nobody: whoever looks is
+/// told, and the next sign-in carries what the service has asked for.
+#[test]
+fn a_sign_in_that_was_revoked_is_told_by_status_until_the_next_one() {
+    let stage = Stage::new();
+    let is_revoked = Arc::new(AtomicBool::new(false));
+    let revoked = Arc::clone(&is_revoked);
+    let server = Server::start(move |n, head| {
+        let refused = json!({ "error": { "code": "InvalidAuthenticationToken", "message": "no" } });
+        let code = json!({
+            "device_code": "d", "user_code": "u", "verification_uri": "https://login.example/device",
+            "expires_in": 900, "interval": 5,
+        });
+        let tokens = json!({
+            "token_type": "Bearer", "expires_in": 3600, "access_token": format!("access-{n}"),
+            "refresh_token": format!("refresh-{n}"),
+        });
+        match head {
+            head if head.contains("/devicecode ") => (200, code),
+            head if !head.contains("/token ") => (401, refused),
+            _ if revoked.load(Ordering::SeqCst) => {
+                (400, json!({ "error": "interaction_required" }))
+            }
+            _ => (200, tokens),
+        }
+    });
+    let graph = format!("{}/v1.0", server.origin);
+    let args = ["auth", "login", "--device", "--client-id", CLIENT, "--tenant", "bos.example"];
+    let args = [&args[..], &["--authority", &server.origin, "--graph-url", &graph]].concat();
+    stage.run(&args).code(0);
+    stage.run(&["auth", "status"]).code(0);
+    is_revoked.store(true, Ordering::SeqCst);
+    stage.run(&["plan", "list"]).code(5).says(&["interaction_required", "planwright auth login"]);
+    stage.run(&["auth", "status"]).code(5).says(&["interaction_required"]);
+    is_revoked.store(false, Ordering::SeqCst);
+    let before = server.asked().len();
+    stage.run(&["auth", "login"]).code(0);
+    let asked = server.asked().split_off(before);
+    assert!(asked.iter().all(|(_, form)| form.contains("claims=%7B%22a%22%3A1%7D")), "{asked:?}");
+    assert_eq!(asked.len(), 2);
+    // It is met, so that the one after that does not.
+    stage.run(&["auth", "login"]).code(0);
+    assert!(!server.asked().last().unwrap().1.contains("claims"));
 }

@@ -231,6 +231,8 @@ fn a_code_is_waited_for_until_a_person_decides() {
         assert_eq!(code, Some(if declines { 5 } else { 0 }), "{line}{rest}");
         let expected = if declines { "authorization_declined" } else { "mei@bos.example" };
         assert!(rest.contains(expected), "{rest}");
+        let remedy = "nobody has signed in: ";
+        assert_eq!(rest.contains(remedy) && rest.contains("begin again with"), declines, "{rest}");
         assert_eq!(polls.load(Ordering::SeqCst), 2);
         stage.is_tight();
     }

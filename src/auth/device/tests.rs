@@ -6,10 +6,15 @@ use std::sync::{Arc, Mutex};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use url::form_urlencoded;
 
 use super::*;
+use crate::auth::authority::Authority;
 use crate::graph::BaseUrl;
 use crate::graph::transport::{Incoming, Model, Outgoing};
+
+/// What an earlier challenge has asked for.
+const CLAIMS: &str = r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}}"#;
 
 type Carried = Pin<Box<dyn Future<Output = Option<Incoming>> + Send>>;
 
@@ -22,6 +27,10 @@ struct Entra {
 
 impl Model for Entra {
     fn carry(&self, request: Outgoing) -> Carried {
+        let form = form_urlencoded::parse(request.body.as_deref().unwrap().as_bytes());
+        let claims: Vec<_> = form.filter(|(name, _)| name == "claims").collect();
+        assert_eq!(claims.len(), 1);
+        assert_eq!(claims[0].1, CLAIMS);
         let (status, body) = if request.url.path().ends_with("/devicecode") {
             let code = json!({
                 "device_code": "device-canary", "user_code": "ABCD", "expires_in": 900,
@@ -55,7 +64,9 @@ async fn signed_in(answers: &[Value]) -> (Result<Granted, Error>, Vec<u64>, Vec<
     let tell = |address: &str, code: &str| {
         shown.lock().unwrap().extend([address.to_owned(), code.to_owned()]);
     };
-    let granted = by_device_code(&authority, "client", &scopes, tell).await;
+    let claims = Some(CLAIMS);
+    let wanted = Delegated { authority: &authority, client_id: "client", scopes: &scopes, claims };
+    let granted = by_device_code(wanted, tell).await;
     let polls = entra.polls.lock().unwrap().clone();
     (granted, polls, shown.into_inner().unwrap())
 }

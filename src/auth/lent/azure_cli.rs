@@ -21,11 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The most that is read of its answer, and of what it complains about, in bytes.
 const MAX_ANSWER: u64 = 64 << 10;
 /// The secrets of this program, none of which it needs.
-const OWN: [&str; 4] = [
+const OWN: [&str; 5] = [
     "PLANWRIGHT_TOKEN",
     "PLANWRIGHT_PASSPHRASE",
     "PLANWRIGHT_KEY_FILE",
     "PLANWRIGHT_CLIENT_SECRET",
+    "PLANWRIGHT_CERTIFICATE_PASSWORD",
 ];
 
 /// The answer of the program. The token in it is never shown.

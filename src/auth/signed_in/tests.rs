@@ -6,7 +6,7 @@ use std::sync::Mutex as Plain;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::SignedDuration;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
@@ -37,6 +37,8 @@ struct Entra {
     silent: Plain<bool>,
     hangs: Plain<bool>,
     roles: Plain<Vec<&'static str>>,
+    /// The waits that it asks for before it answers.
+    throttles: Plain<Vec<&'static str>>,
 }
 
 impl Entra {
@@ -58,6 +60,16 @@ impl Model for Entra {
         }
         if *self.hangs.lock().unwrap() {
             return Box::pin(std::future::pending());
+        }
+        let wait = {
+            let mut throttles = self.throttles.lock().unwrap();
+            (!throttles.is_empty()).then(|| throttles.remove(0))
+        };
+        if let Some(wait) = wait {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(wait))]);
+            return Box::pin(
+                async move { Some(Incoming { status: 429, headers, body: Vec::new() }) },
+            );
         }
         let form: Form =
             form_urlencoded::parse(request.body.unwrap().as_bytes()).into_owned().collect();
@@ -104,6 +116,7 @@ impl Stage {
             graph_url: "https://graph.example/v1.0".to_owned(),
             flow,
             scopes: Vec::new(),
+            claims: None,
             account: Account::default(),
         };
         let kept = Kept {
@@ -197,6 +210,44 @@ async fn a_sign_in_that_has_ended_says_so_and_one_that_cannot_be_reached_waits()
     *stage.clock.0.lock().unwrap() += SignedDuration::from_mins(57);
     *stage.entra.silent.lock().unwrap() = true;
     assert_eq!(signed_in.token(None).await.unwrap().reveal(), "access-2");
+}
+
+/// What one process has learned, the others know: `auth status` must not call a revoked token good.
+#[tokio::test]
+async fn a_revoked_sign_in_is_known_to_others_and_the_next_one_carries_the_claims() {
+    let (stage, profile) = Stage::new(Flow::Device);
+    let list = |profiles: &mut Profiles| {
+        profiles.set(profile.clone());
+        Ok(())
+    };
+    Profiles::change(stage.dir.path(), list).unwrap();
+    let signed_in = stage.open(&profile);
+    let first = signed_in.token(None).await.unwrap();
+    let refusal = json!({ "error": "interaction_required" });
+    *stage.entra.refusal.lock().unwrap() = Some(refusal);
+    let refused = Refused { token: first, claims: Some(r#"{"a":1}"#.to_owned()) };
+    let ended = |error| matches!(error, SignInError::Ended(_));
+    assert!(ended(signed_in.token(Some(&refused)).await.unwrap_err()));
+    assert!(ended(signed_in.token(None).await.unwrap_err()));
+    assert!(ended(stage.open(&profile).token(None).await.unwrap_err()));
+    let profiles = Profiles::read(stage.dir.path()).unwrap();
+    assert_eq!(profiles.get("work").unwrap().claims.as_deref(), Some(r#"{"a":1}"#));
+    // Whatever ended it may be over.
+    *stage.entra.refusal.lock().unwrap() = None;
+    assert!(stage.open(&profile).token(None).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_asks_to_wait_is_asked_again_after_that() {
+    let (stage, profile) = Stage::new(Flow::Device);
+    *stage.entra.throttles.lock().unwrap() = vec!["2", "7"];
+    let began = tokio::time::Instant::now();
+    assert_eq!(stage.open(&profile).token(None).await.unwrap().reveal(), "access-1");
+    assert_eq!(began.elapsed().as_secs(), 9);
+    *stage.clock.0.lock().unwrap() += SignedDuration::from_hours(12);
+    *stage.entra.throttles.lock().unwrap() = vec!["300"];
+    let error = stage.open(&profile).token(None).await.unwrap_err();
+    assert!(error.is_unavailable() && error.to_string().contains("300 s"), "{error}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::app::error::AppError;
 use crate::app::settings::Settings;
 use crate::app::sign_in::{self, Login, ReadyToken, Standing, Step, Way};
-use crate::auth::{self, Cloud, Profile};
+use crate::auth::{self, Account, Cloud, Profile};
 use crate::cli::exit::Exit;
 use crate::cli::options::Global;
 use crate::cli::render::table::Column;
@@ -54,7 +54,7 @@ pub(crate) enum AuthCommand {
 /// Sign in, as yourself or as an application
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The sign-in is kept sealed in the state folder: with PLANWRIGHT_PASSPHRASE, with the file that\nPLANWRIGHT_KEY_FILE names, with a key in the keyring of the system, or with a passphrase that is\nasked for. It renews itself. Nothing is kept of what the platform lends: --azure-cli,\n--managed-identity and --workload ask it for a token each time.\n\nWithout --device or --browser, a browser is used where there is one, else a code. The secret of\nan application comes from a file, from standard input (`-`), or from PLANWRIGHT_CLIENT_SECRET.\nWhat is not given is as at the last sign-in of the profile.\n\nExamples:\n  planwright auth login --client-id ID --tenant bos.example\n  planwright auth login --device                         again, with a code\n  planwright auth login --profile app --client-id ID --tenant bos.example --secret-file secret.txt\n  planwright auth login --profile app --managed-identity"
+    after_help = "The sign-in is kept sealed in the state folder: with PLANWRIGHT_PASSPHRASE, with the file that\nPLANWRIGHT_KEY_FILE names, with a key in the keyring of the system, or with a passphrase that is\nasked for. It renews itself. Nothing is kept of what the platform lends: --azure-cli,\n--managed-identity and --workload ask it for a token each time.\n\nWithout --device or --browser, a browser is used where there is one, else a code. The secret of\nan application comes from a file, from standard input (`-`), or from PLANWRIGHT_CLIENT_SECRET,\nthe password of a PFX file from PLANWRIGHT_CERTIFICATE_PASSWORD, or it is asked for.\nWhat is not given is as at the last sign-in of the profile.\n\nExamples:\n  planwright auth login --client-id ID --tenant bos.example\n  planwright auth login --device                         again, with a code\n  planwright auth login --profile app --client-id ID --tenant bos.example --secret-file secret.txt\n  planwright auth login --profile app --managed-identity"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct LoginArgs {
@@ -73,7 +73,7 @@ pub(crate) struct LoginArgs {
     /// Sign in as the application itself, with the secret in a file; `-` is standard input
     #[arg(long, value_name = "FILE", group = "way")]
     secret_file: Option<PathBuf>,
-    /// Sign in as the application itself, with the certificate and its RSA key in a PEM file
+    /// Sign in as the application itself, with the certificate and its RSA key in a PEM or PFX file
     #[arg(long, value_name = "FILE", group = "way")]
     certificate: Option<PathBuf>,
     /// Sign in as the identity of this machine, which its platform lends
@@ -176,6 +176,14 @@ fn login(settings: &Settings, ui: &Ui, args: &LoginArgs) -> Result<Exit, AppErro
     } else {
         let profile = &standing.profile;
         ui.note(&format!("Signed in as {} (profile {}).", profile.who(), profile.name));
+        if let Some(other) = &standing.replaced {
+            let warning = paint(YELLOW.bold(), "warning:");
+            ui.note(&format!(
+                "{warning} the profile {} was {} before; `--profile NAME` keeps both",
+                profile.name,
+                visible(&other.who())
+            ));
+        }
         say_missing(ui, &standing.missing());
         if !standing.is_default {
             ui.note(&format!("planwright auth use {}       uses it from now on", profile.name));
@@ -198,7 +206,9 @@ fn way(args: &LoginArgs) -> Result<Option<Way>, AppError> {
         return Ok(Some(way));
     }
     if let Some(path) = &args.certificate {
-        return Ok(Some(Way::Certificate(Secret::new(files::read(path, MAX_SECRET)?))));
+        let file = files::read_bytes_from(files::open(path)?, path, MAX_SECRET)?;
+        let pem = auth::as_pem(file, || password_of(path))?;
+        return Ok(Some(Way::Certificate(pem)));
     }
     let secret = match &args.secret_file {
         Some(path) => Some(secret_of(path)?),
@@ -217,12 +227,7 @@ fn way(args: &LoginArgs) -> Result<Option<Way>, AppError> {
 fn secret_of(path: &Path) -> Result<Secret, AppError> {
     let text = if path != Path::new("-") {
         files::read(path, MAX_SECRET)?
-    } else if let Some(secret) =
-        secret::ask("Secret of the application: ").map_err(|error| match error.kind() {
-            io::ErrorKind::Interrupted => AppError::from(auth::Error::Stopped),
-            _ => error.into(),
-        })?
-    {
+    } else if let Some(secret) = ask("Secret of the application: ")? {
         secret.reveal().to_owned()
     } else {
         crate::files::read_from(io::stdin().lock(), path, MAX_SECRET)?
@@ -232,6 +237,24 @@ fn secret_of(path: &Path) -> Result<Secret, AppError> {
         return Err(AppError::new("invalid", "the secret of the application is empty"));
     }
     Ok(Secret::new(text.to_owned()))
+}
+
+/// Returns the password of a PFX file: that of the environment, or the one that a person types; else it is
+/// taken to have none.
+fn password_of(path: &Path) -> Result<Secret, auth::Error> {
+    if let Some(password) = Settings::certificate_password() {
+        return Ok(password);
+    }
+    let typed = ask(&format!("Password of {}: ", visible(&path.display().to_string())))?;
+    Ok(typed.unwrap_or_else(|| Secret::new(String::new())))
+}
+
+/// Asks the person at the terminal, if there is one.
+fn ask(text: &str) -> Result<Option<Secret>, auth::Error> {
+    secret::ask(text).map_err(|source| match source.kind() {
+        io::ErrorKind::Interrupted => auth::Error::Stopped,
+        _ => auth::Error::Io { path: "/dev/tty".into(), source },
+    })
 }
 
 fn list(settings: &Settings, ui: &Ui) -> Result<Exit, AppError> {
@@ -302,7 +325,7 @@ fn with_token(ui: &Ui, token: &ReadyToken) -> Exit {
             "profile": null,
             "signed_in": !token.is_over(),
             "by": "PLANWRIGHT_TOKEN",
-            "account": { "id": account.id, "name": account.name, "upn": account.upn },
+            "account": account_json(account),
             "tenant_id": account.tenant,
             "application": account.is_app,
             "scopes": permissions,
@@ -365,6 +388,9 @@ fn lines(standing: &Standing) -> Vec<(&'static str, String)> {
         let after = if standing.renews_itself() { "renews itself" } else { "then sign in again" };
         lines.push(("token", format!("good for {minutes} minutes, {after}")));
     }
+    if let Some(ends) = standing.certificate_ends() {
+        lines.push(("certificate", format!("valid until {}", ends.strftime("%F"))));
+    }
     lines
 }
 
@@ -389,14 +415,17 @@ fn missing_json(missing: Vec<(&'static str, &'static str)>) -> Value {
     missing.into_iter().map(each).collect()
 }
 
+fn account_json(account: &Account) -> Value {
+    json!({ "id": account.id, "name": account.name, "upn": account.upn })
+}
+
 fn profile_json(profile: &Profile, is_default: bool) -> Value {
-    let account = &profile.account;
     json!({
         "profile": profile.name,
         "default": is_default,
-        "account": { "id": account.id, "name": account.name, "upn": account.upn },
+        "account": account_json(&profile.account),
         "tenant": profile.tenant,
-        "tenant_id": account.tenant,
+        "tenant_id": profile.account.tenant,
         "client_id": profile.client_id,
         "flow": profile.flow,
         "authority": profile.authority,
@@ -416,6 +445,12 @@ fn as_json(standing: &Standing) -> Value {
             value["renews_itself"] = standing.renews_itself().into();
         }
         Err(error) => value["error"] = json!(error.failure),
+    }
+    if let Some(ends) = standing.certificate_ends() {
+        value["certificate_expires_at"] = json!(ends);
+    }
+    if let Some(other) = &standing.replaced {
+        value["replaced"] = account_json(other);
     }
     value["missing"] = missing_json(standing.missing());
     value

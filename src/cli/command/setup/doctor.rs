@@ -5,15 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::app::agent::agent_of;
 use crate::app::error::AppError;
 use crate::app::settings::{Service, Settings};
-use crate::app::sign_in::{self, ReadyToken};
+use crate::app::sign_in::{self, ReadyToken, Standing};
 use crate::app::workspace::{load, root, time_zone};
 use crate::app::{App, seal};
-use crate::auth::Flow;
+use crate::auth::{self, Flow};
 use crate::cli::command::setup::auth::kept_how;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -28,6 +29,9 @@ use crate::script::{Bundle, Policies, Workspace};
 
 /// Seconds by which the clock here may differ from the service's.
 const MAX_DIFFERENCE: i64 = 60;
+
+/// The time before the end of a certificate from which it is told.
+const CERTIFICATE_NOTICE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Check what Planwright needs, and say what to do about it
 #[derive(Debug, Args)]
@@ -363,6 +367,8 @@ fn signed_in(settings: &Settings, found: &mut Findings) {
             let after = if goes_on { "which renews itself" } else { "which ends with its token" };
             let (name, by, how) = (&profile.name, profile.flow.name(), kept_how(&standing));
             found.ok("sign-in", format!("the profile {name}, by {by}, {after}; kept {how}"));
+            found.ok("memory", memory());
+            certificate(&standing, found);
         }
         Err(error) => found.trouble("sign-in", &error.failure),
     }
@@ -372,6 +378,28 @@ fn signed_in(settings: &Settings, found: &mut Findings) {
         "planwright auth login --scopes \"…\", with it added"
     };
     missing(standing.missing(), remedy, found);
+}
+
+/// Returns what keeps the tokens in memory from a disk.
+fn memory() -> &'static str {
+    if auth::keep_out_of_swap() {
+        "neither core dumps nor swap hold a token"
+    } else if cfg!(target_os = "linux") {
+        "no core dump holds a token; LimitMEMLOCK=infinity or `ulimit -l unlimited` keeps them out of the swap, too"
+    } else {
+        "no core dump holds a token"
+    }
+}
+
+/// Warns some weeks before the certificate ends with which an application signs in.
+fn certificate(standing: &Standing, found: &mut Findings) {
+    let Some(ends) = standing.certificate_ends() else { return };
+    let left = ends.duration_since(SystemClock.now());
+    if left < CERTIFICATE_NOTICE {
+        let message = format!("the certificate of the application ends on {}", ends.strftime("%F"));
+        let remedy = "register the next one, then `planwright auth login --certificate FILE`";
+        found.warn("sign-in", message, remedy);
+    }
 }
 
 fn missing(missing: Vec<(&'static str, &'static str)>, remedy: &str, found: &mut Findings) {
