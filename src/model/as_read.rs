@@ -44,7 +44,9 @@ fn is_visible(letter: char) -> bool {
         GeneralCategoryGroup::Control.union(GeneralCategoryGroup::Format).contains(category)
     };
     let is_ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(letter);
-    letter.is_whitespace() || !(is_ignorable || is_control())
+    // Unicode counts the control character NEL (U+0085) as white space; pages show nothing of it.
+    let is_space = letter.is_whitespace() && letter != '\u{85}';
+    is_space || !(is_ignorable || is_control())
 }
 
 /// Replaces a capital of another alphabet by the Latin one that it looks like: the Cyrillic В looks
@@ -83,6 +85,7 @@ mod tests {
             "𝐏𝐫𝐢𝐧𝐭 the 10 𝑏𝑟𝑜𝑐ℎ𝑢𝑟𝑒𝑠 for Besançon",
             "Print the l0 brochures for Besançon",
             "Print the 1O brochures for Besançon",
+            "Pri\u{85}nt the 10 brochures for Besançon",
             "Print\u{202e} the 10 brochures\u{7}\u{3164} for Besançon",
         ] {
             assert_eq!(as_read(same), title, "{same:?}");

@@ -188,6 +188,16 @@ fn a_slip_of_a_policy_is_an_error_of_check_and_of_loading() {
             "it is never `delte`",
             "delete",
         ),
+        (
+            on_change("[\"delte\", \"update\"].some(|op| op == change.op)"),
+            "it is never `delte`",
+            "delete",
+        ),
+        (
+            "fn review_change(change, run) { for op in [\"delte\"] { if op == change.op { deny(\"x\"); } } }".to_owned(),
+            "it is never `delte`",
+            "delete",
+        ),
         // What is handed on is known by its name.
         (
             "fn review_change(change, run) { judge(change); }\nprivate fn judge(it) { if it.op == \"delte\" { deny(\"x\"); } if it.after.progress == \"done\" { deny(\"y\"); } }".to_owned(),

@@ -36,8 +36,8 @@ impl Walk<'_> {
                 self.never_the_word(of_left, right, at);
                 self.never_the_word(of_right, left, at);
                 for (kind, other) in [(of_left, of_right), (of_right, of_left)] {
-                    if let ValueKind::Constant(text) = other {
-                        self.never_the_text(kind, text, at);
+                    if let ValueKind::Constant(texts) = other {
+                        texts.iter().for_each(|text| self.never_the_text(kind, text, at));
                     }
                 }
                 self.incomparable(sign, (left, of_left), (right, of_right), at);

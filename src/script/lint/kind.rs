@@ -14,8 +14,8 @@ pub(crate) enum ValueKind {
     Of(String),
     /// A text that is one of these.
     Words(Vec<String>),
-    /// A constant that is this text.
-    Constant(String),
+    /// A text that the script itself has written: one of these.
+    Constant(Vec<String>),
     /// An array.
     List(Box<Self>),
     /// An array written with these texts; anything may be pushed to it later.
@@ -60,9 +60,8 @@ impl ValueKind {
         match self {
             Self::List(item) => (**item).clone(),
             Self::Of(name) if name == "Changes" => Self::Of("Change".to_owned()),
-            Self::Of(_) | Self::Words(_) | Self::Constant(_) | Self::Written(_) | Self::Any => {
-                Self::Any
-            }
+            Self::Written(texts) => Self::Constant(texts.clone()),
+            Self::Of(_) | Self::Words(_) | Self::Constant(_) | Self::Any => Self::Any,
         }
     }
 

@@ -246,7 +246,7 @@ impl<'a> Walk<'a> {
                 if let (true, Expr::StringConstant(text, _)) =
                     (flags.contains(ASTFlags::CONSTANT), value)
                 {
-                    kind = ValueKind::Constant(text.to_string());
+                    kind = ValueKind::Constant(vec![text.to_string()]);
                 }
                 if self.variables.iter().any(|variable| variable.name == name.name.as_str()) {
                     let message = format!("`{}` is already declared and hidden here", name.name);
