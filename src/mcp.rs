@@ -30,7 +30,7 @@ use crate::app::App;
 use crate::app::agent::agent_of;
 use crate::app::error::AppError;
 use crate::app::faces::{McpStart, Mounted, Pending, Way};
-use crate::app::workspace::time_zone;
+use crate::app::workspace::check_time_zone;
 use crate::mcp::desk::Desk;
 
 /// The longest wait for what still ends when a client has left.
@@ -59,7 +59,7 @@ pub(crate) fn serve(start: McpStart) -> Result<(), AppError> {
     let McpStart { app, agent, way, announce } = start;
     // Before anything is connected: what is wrong with the configuration ends it at once.
     agent_of(&app.workspace, Some(&agent))?;
-    time_zone(&app.workspace)?;
+    check_time_zone(&app.workspace)?;
     if let Way::Http { addr, .. } = &way
         && !addr.ip().is_loopback()
     {
@@ -72,10 +72,10 @@ pub(crate) fn serve(start: McpStart) -> Result<(), AppError> {
     let handle = runtime.handle().clone();
     let served = runtime.block_on(async {
         let desk = Arc::new(Desk::open(app, agent, handle)?);
-        desk.warm_up();
         let served = match way {
             Way::Stdio => stdio::serve(&desk).await,
             Way::Http { addr, token_file } => {
+                desk.warm_up();
                 http::serve(&desk, addr, token_file.as_deref(), announce).await
             }
         };

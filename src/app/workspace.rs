@@ -66,6 +66,16 @@ pub(crate) fn place(workspace: &Workspace) -> String {
     whole.unwrap_or_else(|_| root.clone()).display().to_string()
 }
 
+/// Checks the zone that a workspace names, if it does. The system's own is there, and takes a while to
+/// look up: all zones that the system knows are listed for it.
+///
+/// # Errors
+/// The workspace names none that exists.
+pub(crate) fn check_time_zone(workspace: &Workspace) -> Result<(), AppError> {
+    let is_named = workspace.config.time_zone.is_some();
+    if is_named { time_zone(workspace).map(|_| ()) } else { Ok(()) }
+}
+
 /// Returns the zone that decides what today is.
 ///
 /// # Errors

@@ -112,7 +112,7 @@ impl Desk {
         self.watcher.get_or_try_init(start).await
     }
 
-    /// Compiles the workspace in the background.
+    /// Compiles the workspace in the background, in the processes that the first run then finds.
     pub(crate) fn warm_up(self: &Arc<Self>) {
         let desk = Arc::clone(self);
         self.runtime.spawn(async move {

@@ -166,6 +166,8 @@ impl ServerHandler for Server {
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        // Not before: what is started for the first run must not slow the first answer.
+        self.desk.warm_up();
         self.desk.remember(context.peer);
     }
 

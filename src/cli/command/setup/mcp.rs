@@ -15,9 +15,6 @@ use crate::cli::ui::{self, Ui};
 /// The name of the agent where none is given.
 const AGENT: &str = "mcp";
 
-/// Script processes to start early: for a skill, and for the policies that judge it.
-const SCRIPTS: usize = 2;
-
 const NOTES: &str = "\
 The connection is one agent: `--as`, else PLANWRIGHT_AGENT, else `mcp`. The client cannot choose another.
 Without `--http` the client speaks on standard input and output. With it, the first two lines of
@@ -48,7 +45,8 @@ pub(crate) fn run(
     if global.yes {
         return Err(AppError::usage("`--yes` is for people: an agent approves nothing"));
     }
-    let app = App::open(global.settings(), SCRIPTS)?;
+    // Processes for scripts are started once the client has its first answer.
+    let app = App::open(global.settings(), 0)?;
     for warning in app.workspace.config.warnings() {
         ui.note(&format!("warning: {warning}"));
     }
