@@ -12,7 +12,7 @@ use rmcp::service::RequestContext;
 use rmcp::{Peer, RoleServer};
 use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::sync::{OnceCell, Semaphore, watch};
+use tokio::sync::{OnceCell, Semaphore, mpsc, watch};
 
 use crate::app::App;
 use crate::app::agent::refusals::Refusals;
@@ -219,22 +219,44 @@ impl Desk {
     /// Returns a listener that passes progress on, if the client asked for it.
     fn watch(&self, context: &RequestContext<RoleServer>) -> Watch {
         let Some(token) = context.meta.get_progress_token() else { return Watch::default() };
-        let (peer, runtime) = (context.peer.clone(), self.runtime.clone());
-        let number = |n: usize| u32::try_from(n).map_or(f64::MAX, f64::from);
-        // Progress must grow; a run that is validated again begins to count anew.
-        let last = Mutex::new(0);
+        let peer = context.peer.clone();
+        // One task, so that they arrive in their order; it ends with the run.
+        let (sender, mut told) = mpsc::unbounded_channel::<(usize, usize)>();
+        self.runtime.spawn(async move {
+            let number = |n: usize| u32::try_from(n).map_or(f64::MAX, f64::from);
+            while let Some((done, total)) = told.recv().await {
+                let told = ProgressNotificationParam::new(token.clone(), number(done));
+                let _left = peer.notify_progress(told.with_total(number(total))).await;
+            }
+        });
+        let counted = Mutex::new(Counted::default());
         Watch::new(move |progress| {
             let RunProgress::Applying { done, total } = progress else { return };
-            if done <= std::mem::replace(&mut *unpoisoned(&last), done) {
-                return;
+            if let Some(grown) = unpoisoned(&counted).grown(done, total) {
+                let _left = sender.send(grown);
             }
-            let told = ProgressNotificationParam::new(token.clone(), number(done))
-                .with_total(number(total));
-            let peer = peer.clone();
-            runtime.spawn(async move {
-                let _left = peer.notify_progress(told).await;
-            });
         })
+    }
+}
+
+/// What a client has been told of a run's progress, which must grow: a run counts anew after each
+/// `commit()`.
+#[derive(Debug, Default)]
+struct Counted {
+    before: usize,
+    last: usize,
+}
+
+impl Counted {
+    /// Returns what has grown since the last time, with its total.
+    fn grown(&mut self, done: usize, total: usize) -> Option<(usize, usize)> {
+        if done < self.last {
+            self.before += self.last;
+        } else if done == self.last {
+            return None;
+        }
+        self.last = done;
+        (done > 0).then_some((self.before + done, self.before + total))
     }
 }
 
@@ -357,5 +379,20 @@ impl Work {
             force: false,
             dry_run: !apply,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_grows_over_every_part_of_a_run() {
+        let mut counted = Counted::default();
+        let told: Vec<_> = [(0, 3), (1, 3), (1, 3), (3, 3), (0, 2), (1, 2), (2, 2)]
+            .into_iter()
+            .filter_map(|(done, total)| counted.grown(done, total))
+            .collect();
+        assert_eq!(told, [(1, 3), (3, 3), (4, 5), (5, 5)]);
     }
 }

@@ -209,15 +209,7 @@ fn no_command_lets_a_secret_out() {
         pages.iter().filter(|page| !known.contains(**page) && !is_group(page)).collect();
     assert!(missing.is_empty(), "not in the table: {missing:?}");
     for (name, more) in COMMANDS {
-        // A word between those of its name comes with them.
-        let whole = more.strip_prefix('=').map(str::to_owned);
-        let whole = whole.unwrap_or_else(|| format!("{name} {more}"));
-        let words = whole.split_whitespace();
-        let words: Vec<String> = words
-            .map(|word| if word == "TASK" { TASK.to_owned() } else { word.replace('_', " ") })
-            .map(|word| if word == "agent rules" { "agent_rules".to_owned() } else { word })
-            .map(|word| if word == "not signed in" { "not_signed_in".to_owned() } else { word })
-            .collect();
+        let words = words(name, more);
         let args: Vec<&str> =
             ["-vvv"].into_iter().chain(words.iter().map(String::as_str)).collect();
         let stdin = if *name == "repl" { "print(me().upn);\n" } else { "" };
@@ -236,6 +228,50 @@ fn no_command_lets_a_secret_out() {
     for file in files {
         assert_eq!(found(&std::fs::read(&file).unwrap()), None, "{}", file.display());
     }
+}
+
+/// Returns the words of a row of the table.
+fn words(name: &str, more: &str) -> Vec<String> {
+    // A word between those of its name comes with them.
+    let whole = more.strip_prefix('=').map(str::to_owned);
+    let whole = whole.unwrap_or_else(|| format!("{name} {more}"));
+    let words = whole.split_whitespace();
+    words
+        .map(|word| match word {
+            "TASK" => TASK.to_owned(),
+            "agent_rules" | "not_signed_in" => word.to_owned(),
+            _ => word.replace('_', " "),
+        })
+        .collect()
+}
+
+/// An application has no "me": whatever needs none works, and what does says so, in words of ours.
+#[test]
+fn an_application_goes_through_every_command() {
+    let (stage, _given, env) = stage();
+    check(run(&stage, &["auth", "use", "app"], "", &env), &["auth", "use"]).code(0);
+    stage.place.file(
+        "planwright.toml",
+        "[policies]\nalways = []\n[agents.app]\n[agents.rook]\nprofile = \"job\"\n[schedules.daily]\nskill = \"seven\"\ncron = \"0 9 * * *\"\n",
+    );
+    let (mut needs_me, mut n) = (Vec::new(), 0);
+    let others = ["auth login", "auth use", "auth logout"];
+    for (name, more) in COMMANDS.iter().filter(|(name, _)| !others.contains(name)) {
+        let words = words(name, more);
+        let args: Vec<&str> = words.iter().map(String::as_str).collect();
+        let output = check(run(&stage, &args, "", &env), &args);
+        for raw in ["delegated", "/me", "Bad Request"] {
+            assert!(!output.stderr.contains(raw), "{args:?}: {}", output.stderr);
+        }
+        n += 1;
+        if output.stderr.contains("app_only") || output.stderr.contains("no \"me\"") {
+            needs_me.push(*name);
+        }
+    }
+    assert_eq!(needs_me, [""; 0]);
+    assert!(n > 90, "{n}");
+    let made = stage.planner.task("Seven");
+    assert_eq!(made["createdBy"]["application"]["id"], APP, "{made}");
 }
 
 fn collect(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
