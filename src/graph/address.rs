@@ -155,6 +155,12 @@ impl BaseUrl {
         self.0.host_str().unwrap_or_default().to_owned()
     }
 
+    /// Returns whether it is spoken to without TLS, as a service on this machine may be.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.0.scheme() == "http"
+    }
+
     /// Returns scheme, host and port, for messages.
     #[must_use]
     pub fn origin(&self) -> String {

@@ -75,6 +75,10 @@ impl Transport {
         if let Some(proxy) = proxy.filter(|_| !base.is_loopback()) {
             builder = builder.proxy(reqwest::Proxy::all(proxy.url().clone()).map_err(failed)?);
         }
+        if base.is_plain() {
+            // Reading the certificates of the system takes longer than the first requests.
+            builder = builder.tls_certs_only([]);
+        }
         builder.build().map(Self::Http).map_err(failed)
     }
 

@@ -10,7 +10,7 @@ use planwright::model::PlanId;
 use serde_json::{Value, json};
 
 use crate::serve::{Server, token};
-use crate::support::{PLAN, Place, Planner, ROOK, times};
+use crate::support::{PLAN, Place, Planner, ROOK, between_looks, times};
 
 const OPEN: &str = "[policies]\nalways = []\n[limits]\nquarantine_seconds = 0\n";
 
@@ -46,7 +46,7 @@ fn over(server: &Server, who: &str, id: &str) -> Value {
             Some("queued") => {}
             Some(_) => return run,
         }
-        std::thread::yield_now();
+        between_looks();
     }
 }
 

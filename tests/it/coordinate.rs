@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::driver::Dice;
-use crate::support::times;
+use crate::support::{between_looks, times};
 
 /// Something to be tested, and what it lives in.
 type Subject = (TempDir, Arc<dyn Coordinate>);
@@ -470,7 +470,7 @@ fn child_of_the_kill_test() {
             if let Some(fence) = shared.lock("sum", "child", (now, until)).unwrap() {
                 break fence;
             }
-            std::thread::yield_now();
+            between_looks();
         };
         let found = shared.value("sum").unwrap();
         let mut done: BTreeSet<usize> =

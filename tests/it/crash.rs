@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::support::{PLAN, Place, Planner, is_write, times};
+use crate::support::{PLAN, Place, Planner, is_write, times, until};
 
 /// How many of everything; sixty changes in all.
 const SIZE: usize = 28;
@@ -141,9 +141,7 @@ pub(crate) fn kill_at(
         if let Some(rules) = &faults {
             emulator.set_faults(serde_json::from_value(rules.clone()).unwrap()).unwrap();
         }
-        while victim.load(Ordering::SeqCst) == 0 {
-            std::thread::yield_now();
-        }
+        until(|| victim.load(Ordering::SeqCst) != 0);
         let id = victim.load(Ordering::SeqCst).to_string();
         let killed = std::process::Command::new("kill").args(["-9", &id]).status().unwrap();
         assert!(killed.success());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::serve::{Server, token};
-use crate::support::{Place, Planner};
+use crate::support::{Place, Planner, between_looks};
 
 /// A certificate with its key, as files of a place.
 fn certificate(place: &Place, cert: &str, key: &str) -> reqwest::Certificate {
@@ -97,12 +97,14 @@ fn it_is_ready_while_its_journal_configuration_and_service_are() {
         if answer.text() != "ready\n" {
             break answer.is(503);
         }
+        between_looks();
     };
     assert_eq!(unready.text(), "the configuration is wrong\n");
     place.file("planwright.toml", "beta = false\n");
     let until = Instant::now() + Duration::from_secs(60);
     while ready().text() != "ready\n" {
         assert!(Instant::now() < until, "the configuration is whole again, and that is not seen");
+        between_looks();
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::mcp::{Client, code, text};
 use crate::serve::{Server, token};
-use crate::support::{Place, Planner, is_write};
+use crate::support::{Place, Planner, is_write, until};
 
 const MEIS: &str = "Translate the brochure for Besançon";
 const OURS: &str = "Book the room for the customer day";
@@ -39,9 +39,7 @@ fn killed(
         if !is_meant(exchange) || fired.swap(true, Ordering::SeqCst) {
             return;
         }
-        while victim.load(Ordering::SeqCst) == 0 {
-            std::thread::yield_now();
-        }
+        until(|| victim.load(Ordering::SeqCst) != 0);
         let id = victim.load(Ordering::SeqCst).to_string();
         assert!(std::process::Command::new("kill").args(["-9", &id]).status().unwrap().success());
     });

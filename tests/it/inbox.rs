@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::support::{Place, Planner, is_write};
+use crate::support::{Place, Planner, is_write, until};
 
 const OPEN: &str = "[policies]\nalways = []\n[limits]\nquarantine_seconds = 0\n";
 const ADD: &str = "//! Adds a task to the Inbox.\n//!\n//! ```toml\n//! [params]\n//! title = { type = \"string\" }\n//! ```\nplan(\"BOS Operations\").create_task(#{ title: params.title, bucket: \"Inbox\" });\n";
@@ -276,9 +276,7 @@ fn kill_worker(planner: &Planner, place: &Place, at: At) {
                 .map(|method| json!({ "method": method, "action": { "drop_before": true } }));
             emulator.set_faults(serde_json::from_value(json!(rules)).unwrap()).unwrap();
         }
-        while victim.load(Ordering::SeqCst) == 0 {
-            std::thread::yield_now();
-        }
+        until(|| victim.load(Ordering::SeqCst) != 0);
         let id = victim.load(Ordering::SeqCst).to_string();
         let killed = std::process::Command::new("kill").args(["-9", &id]).status().unwrap();
         assert!(killed.success());

@@ -1,6 +1,6 @@
 //! Scripts that go wrong: each ends in a clear error within its limits, and the host goes on.
 
-use crate::support::{PLAN, Place, Planner};
+use crate::support::{PLAN, Place, Planner, until};
 
 /// Scripts that would do harm, with what they are told.
 const HOSTILE: &[(&str, &str)] = &[
@@ -293,9 +293,7 @@ fn ctrl_c_at_a_terminal_stops_a_script_in_a_process_of_its_own() {
     let script = format!("plan(\"{PLAN}\").tasks; loop {{ }}");
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), script.as_bytes()).unwrap();
     // It has begun once it has read the tasks.
-    while !planner.requests().iter().any(|it| it.contains("/tasks")) {
-        std::thread::yield_now();
-    }
+    until(|| planner.requests().iter().any(|it| it.contains("/tasks")));
     let group = format!("-{}", child.id());
     let mut kill = std::process::Command::new("kill");
     assert!(kill.args(["-INT", "--", &group]).status().unwrap().success());

@@ -10,7 +10,7 @@ use planwright::journal::Journal;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{Place, Planner, ROOK, is_write, on_one_day, times};
+use crate::support::{Place, Planner, ROOK, between_looks, is_write, on_one_day, times, until};
 
 const OPEN: &str =
     "time_zone = \"Europe/Berlin\"\n[policies]\nalways = []\n[limits]\nquarantine_seconds = 0\n";
@@ -224,9 +224,7 @@ fn killed_anywhere_it_loses_no_time_and_fires_none_twice() {
                 if !is_one || seen.fetch_add(1, Ordering::SeqCst) != n {
                     return;
                 }
-                while victim.load(Ordering::SeqCst) == 0 {
-                    std::thread::yield_now();
-                }
+                until(|| victim.load(Ordering::SeqCst) != 0);
                 let id = victim.load(Ordering::SeqCst).to_string();
                 std::process::Command::new("kill").args(["-9", &id]).status().unwrap();
             });
@@ -256,7 +254,7 @@ fn what_keeps_running_fires_and_stops_when_it_is_asked_to() {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
         while count(&planner, "By night") == 0 {
             assert!(std::time::Instant::now() < deadline, "it does not fire");
-            std::thread::yield_now();
+            between_looks();
         }
         let id = engine.id().to_string();
         assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());

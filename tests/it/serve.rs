@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{PLAN, Place, Planner};
+use crate::support::{PLAN, Place, Planner, between_looks, until};
 
 const TASK: &str = "Book the room for the customer day";
 
@@ -287,6 +287,7 @@ fn runs_are_begun_and_read_as_the_command_line_shows_them() {
     assert_eq!(accepted.head("location"), format!("/api/v1/runs/{id}"));
     let mut run = Value::Null;
     while run["status"].is_null() || run["status"] == "queued" {
+        between_looks();
         run = server.get(&admin, accepted.head("location")).is(200).json();
     }
     assert_eq!((&run["run_id"], &run["status"]), (&json!(id), &json!("previewed")));
@@ -423,6 +424,7 @@ fn a_skill_that_does_not_compile_any_more_is_told_of() {
         if !problem.is_null() {
             break problem;
         }
+        between_looks();
     };
     assert!(problem.as_str().unwrap().starts_with("skills/tick.rhai:2: "), "{problem}");
     let report =
@@ -542,7 +544,7 @@ fn nobody_and_no_viewer_changes_anything_on_any_route() {
     // A token that is taken away opens nothing, a second later.
     server.get(&viewer, "/api/v1/runs").is(200);
     place.run(&["serve", "token", "revoke", "--name", "vic"]).code(0).says(&["opens nothing"]);
-    while server.get(&viewer, "/api/v1/runs").status == 200 {}
+    until(|| server.get(&viewer, "/api/v1/runs").status != 200);
     // The agent gets to its own server for models, and nobody else does.
     let hello = json!({
         "jsonrpc": "2.0", "id": 1, "method": "initialize",

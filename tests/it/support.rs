@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use axum::http::Request;
 use jiff::civil::Date;
@@ -119,9 +120,7 @@ impl Planner {
         last.write_all(request.as_bytes()).unwrap();
         let _ = last.read_to_end(&mut Vec::new());
         drop(last);
-        while !self.emulator.is_idle() {
-            std::thread::yield_now();
-        }
+        until(|| self.emulator.is_idle());
         self.quiet.store(false, Ordering::SeqCst);
     }
 
@@ -456,7 +455,7 @@ impl Place {
         let mut peak = 0;
         while child.try_wait().unwrap().is_none() {
             peak = peak.max(most_memory(child.id()));
-            std::thread::yield_now();
+            between_looks();
         }
         let text = |name: &str| std::fs::read_to_string(path(name)).unwrap();
         let code = child.wait().unwrap().code().unwrap_or(-1);
@@ -543,6 +542,18 @@ impl Output {
         }
         self
     }
+}
+
+/// Waits until something is so.
+pub(crate) fn until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        between_looks();
+    }
+}
+
+/// Leaves the processor to what is waited for, between two looks at it. No test relies on its length.
+pub(crate) fn between_looks() {
+    std::thread::sleep(Duration::from_millis(1));
 }
 
 /// Returns the most memory that a process or one that it has started has held, as the system tells

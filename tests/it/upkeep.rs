@@ -12,7 +12,7 @@ use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
 use crate::serve::{Server, token};
-use crate::support::{PLAN, Place, Planner, times};
+use crate::support::{PLAN, Place, Planner, times, until};
 
 const OPEN: &str = "[policies]\nalways = []\n[limits]\nquarantine_seconds = 0\n";
 
@@ -286,7 +286,7 @@ fn a_server_deletes_old_runs_by_itself() {
     }
     place.file("planwright.toml", &format!("{OPEN}[state]\nkeep_runs_days = 30\n"));
     let server = Server::start(&place);
-    while server.get(&ana, &path(old)).status != 404 {}
+    until(|| server.get(&ana, &path(old)).status == 404);
     server.get(&ana, &path(&kept)).is(200);
     drop(server);
     place.run(&["audit", "verify"]).code(0);
