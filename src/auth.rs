@@ -36,7 +36,7 @@ pub(crate) use error::Error;
 pub(crate) use keyring::Keyring;
 pub(crate) use lent::{Surroundings, lent};
 pub(crate) use oauth::{Delegated, Granted};
-pub(crate) use profile::{Account, Flow, Profile, Profiles, lock};
+pub(crate) use profile::{Account, EMBEDDED, Flow, Profile, Profiles, lock};
 pub(crate) use scopes::{DEFAULT_SCOPES, missing, with_own};
 pub(crate) use seal::{Keys, Known, Prompt};
 pub(crate) use signed_in::SignedIn;

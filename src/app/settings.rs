@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use crate::app::error::AppError;
 use crate::app::state_dir;
-use crate::auth::{self, Authority, Keyring, Keys, Known, Profile, Profiles, Prompt, Surroundings};
+use crate::auth::{
+    self, Authority, EMBEDDED, Keyring, Keys, Known, Profile, Profiles, Prompt, Surroundings,
+};
 use crate::graph::{BaseUrl, Proxy, Secret};
 
 /// The settings of a process, as its face received them.
@@ -86,7 +88,6 @@ impl Service {
     }
 }
 
-const EMBEDDED: &str = "embedded";
 const EMBEDDED_USER: &str = "rook@bos.example";
 /// Prefix of a token that names a user of the embedded Planner.
 const USER_TOKEN: &str = "emulator:";
@@ -237,7 +238,9 @@ impl Settings {
                 let profile = profiles.default_one().cloned();
                 let Some(url) = &self.graph_url else {
                     // Whoever is signed in somewhere does not mean the demo board.
-                    if let (None, Some(first)) = (&profile, profiles.all().next()) {
+                    if !profiles.is_embedded_chosen()
+                        && let (None, Some(first)) = (&profile, profiles.all().next())
+                    {
                         return Err(AppError::new("not_signed_in", "no profile is in use").hint(
                             format!(
                                 "`planwright auth use {}` says which; `--profile embedded` is the demo board",

@@ -11,7 +11,7 @@ use crate::auth::{
     self, Account, Application, Authority, Cache, Certificate, Cloud, DEFAULT_SCOPES, Delegated,
     Flow, Granted, Kept, Profile, Profiles, SignedIn, Surroundings,
 };
-use crate::graph::{BaseUrl, Secret, Tokens as _};
+use crate::graph::{BaseUrl, Secret, SignInError, Tokens as _};
 use crate::host::SystemClock;
 use crate::model::Clock as _;
 
@@ -173,7 +173,7 @@ pub(crate) async fn login(
     let state = settings.state_dir()?;
     state_dir::make_private(&state)?;
     let profiles = Profiles::read(&state)?;
-    let usual = profiles.default.as_deref().unwrap_or(FIRST);
+    let usual = profiles.default_name().unwrap_or(FIRST);
     let name = settings.profile.as_deref().unwrap_or(usual).to_owned();
     let surroundings = Settings::surroundings();
     let earlier = profiles.get(&name).map(|earlier| earlier.account.clone());
@@ -186,7 +186,8 @@ pub(crate) async fn login(
     // Nothing is kept of what the platform lends.
     let key = if profile.flow.is_lent() { None } else { Some(keys.for_new()?) };
     let _without = auth::keep_out_of_swap();
-    let granted = granted(&authority, &profile, &way, &surroundings, tell).await?;
+    let granted = granted(&authority, &profile, &way, &surroundings, tell).await;
+    let granted = granted.map_err(not_signed_in)?;
     profile.account = account(&granted, &profile);
     profile.claims = None;
     let mut kept = Kept::new(granted, SystemClock.now(), None);
@@ -335,6 +336,20 @@ async fn granted(
     }
 }
 
+/// Returns the error of a sign-in. Nothing has been written before it, so that there is nothing to resume.
+fn not_signed_in(error: auth::Error) -> AppError {
+    let remedy = match &error {
+        auth::Error::SignIn(SignInError::Unavailable(_)) => {
+            "check the network and the address of the sign-in service, then sign in again"
+        }
+        auth::Error::SignIn(SignInError::Refused(_)) => {
+            "check the client id, the tenant and the secret or certificate, then sign in again"
+        }
+        _ => return error.into(),
+    };
+    AppError::from(error).hint(remedy)
+}
+
 fn account(granted: &Granted, profile: &Profile) -> Account {
     if profile.flow.is_app() {
         auth::account_of_app(&granted.access, &profile.client_id)
@@ -365,7 +380,7 @@ pub(crate) fn choose(settings: &Settings, name: &str) -> Result<(), AppError> {
     named.chosen_profile()?;
     state_dir::make_private(&state)?;
     Ok(Profiles::change(&state, |profiles| {
-        profiles.default = Some(name.to_owned()).filter(|name| name != "embedded");
+        profiles.default = Some(name.to_owned());
         Ok(())
     })?)
 }
@@ -380,6 +395,12 @@ pub(crate) async fn standing(settings: &Settings) -> Result<Option<Standing>, Ap
     let profiles = Profiles::read(&settings.state_dir()?)?;
     let is_default = profiles.default.as_deref() == Some(profile.name.as_str());
     let kept = match open(settings, profile.clone()) {
+        // The service has asked for what no renewal brings: a token alone is good for nothing.
+        Ok(_) if profile.claims.is_some() => {
+            let error = SignInError::Ended("the service asks for a new sign-in".to_owned());
+            let (profile, error) = (profile.name.clone(), Box::new(error));
+            Err(auth::Error::from(SignInError::OfProfile { profile, error }).into())
+        }
         Ok(signed_in) => match signed_in.token(None).await {
             Ok(_) => Ok(signed_in.kept().await),
             Err(error) => Err(auth::Error::from(error).into()),
@@ -405,7 +426,7 @@ pub(crate) async fn reach(profile: &Profile) -> Result<(), AppError> {
 /// There is none, or a file cannot be removed.
 pub(crate) fn logout(settings: &Settings) -> Result<String, AppError> {
     let state = settings.state_dir()?;
-    let default = || Ok::<_, AppError>(Profiles::read(&state)?.default);
+    let default = || Ok::<_, AppError>(Profiles::read(&state)?.default_name().map(str::to_owned));
     let name = match settings.profile.clone() {
         Some(name) => Some(name),
         None => default()?,

@@ -43,7 +43,8 @@ impl Certificate {
     pub(crate) fn of(pem: &Secret) -> Result<Self, Error> {
         let bytes = pem.reveal().as_bytes();
         let none = |what: &str| Error::Invalid(format!("the certificate file holds no {what}"));
-        if pem.reveal().contains("BEGIN ENCRYPTED PRIVATE KEY") {
+        // Either form says so, the older one in a header of its own.
+        if pem.reveal().contains("ENCRYPTED") {
             let why = "the key in the certificate file is encrypted: give a PFX file, which may have a password";
             return Err(Error::Invalid(why.to_owned()));
         }
@@ -72,7 +73,7 @@ impl Certificate {
     fn is_valid(&self, now: Timestamp) -> Result<(), Error> {
         let day = |at: Timestamp| at.strftime("%F");
         let why = if self.ends < now {
-            format!("the certificate has expired on {}", day(self.ends))
+            format!("the certificate expired on {}", day(self.ends))
         } else if now < self.begins {
             let day = day(self.begins);
             format!(
@@ -102,6 +103,9 @@ pub(crate) fn as_pem(
     }
     let password = password()?;
     let store = KeyStore::from_pkcs12(&file, password.reveal()).map_err(|error| match error {
+        p12_keystore::error::Error::MacError(_) if password.reveal().is_empty() => {
+            invalid("has a password: PLANWRIGHT_CERTIFICATE_PASSWORD gives it")
+        }
         p12_keystore::error::Error::MacError(_) => invalid("has another password"),
         p12_keystore::error::Error::UnsupportedEncryptionScheme
         | p12_keystore::error::Error::UnsupportedMacAlgorithm => {

@@ -1,9 +1,14 @@
 //! Signing in with a device code (planner-api.md 10.2): the person types it at another device.
 
+use std::time::Duration;
+
 use oauth2::{Scope, StandardDeviceAuthorizationResponse};
 
 use crate::auth::error::Error;
 use crate::auth::oauth::{Delegated, Granted, client, ended_before, meaning};
+
+/// The shortest time between two questions whether the person has decided.
+const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Signs in with a code; `tell` shows the person where to type which.
 ///
@@ -27,7 +32,9 @@ pub(crate) async fn by_device_code(
     if let Some(claims) = claims {
         polling = polling.add_extra_param("claims", claims);
     }
-    let answer = polling.request_async(&authority.http, tokio::time::sleep, None).await;
+    // A service that names no interval is not asked all the time.
+    let pause = |wait: Duration| tokio::time::sleep(wait.max(LEAST_INTERVAL));
+    let answer = polling.request_async(&authority.http, pause, None).await;
     Ok(Granted::of(&answer.map_err(meaning).map_err(ended_before)?)?)
 }
 

@@ -70,9 +70,9 @@ pub(crate) enum Error {
 
 impl Error {
     /// Returns a stable name.
-    pub(crate) const fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::SignIn(SignInError::Unavailable(_)) => "unavailable",
+            Self::SignIn(error) if error.is_unavailable() => "unavailable",
             Self::SignIn(_) | Self::SignedOut(_) => "not_signed_in",
             Self::NoKey
             | Self::KeyAbsent { .. }
@@ -89,7 +89,7 @@ impl Error {
     /// Returns the remedy, if there is one.
     pub(crate) fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::SignIn(error) => error.hint(),
+            Self::SignIn(error) => return Some(error.hint()),
             Self::NoKey => {
                 "set PLANWRIGHT_PASSPHRASE, or PLANWRIGHT_KEY_FILE to a file with at least 32 random bytes, or sign in on a terminal, which asks for a passphrase"
             }
@@ -103,7 +103,9 @@ impl Error {
             Self::OpenKey(path) => {
                 return Some(format!("chmod 600 {}", path.display()));
             }
-            Self::SignedOut(_) => "planwright auth login",
+            Self::SignedOut(profile) => {
+                return Some(format!("planwright auth login --profile {profile}"));
+            }
             Self::Damaged { .. } => {
                 "move the file away, then `planwright auth login`; the sealed sign-ins stay"
             }

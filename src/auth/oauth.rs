@@ -16,20 +16,24 @@ use oauth2::{
     RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse as _, TokenUrl,
 };
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::auth::authority::Authority;
 use crate::auth::error::Error;
-use crate::graph::retry::parse_retry_after;
+use crate::graph::retry::{Failed, Repeat, next_wait, parse_retry_after};
 use crate::graph::transport::{Incoming, Outgoing, Transport};
 use crate::graph::{self, BaseUrl, Proxy, Secret, SignInError};
+use crate::wire::ApiError;
 
-/// The most characters of a refusal that are shown.
+/// The most characters of a refusal that are shown, and bytes of one word of it.
 const MAX_SHOWN: usize = 300;
-/// The most times one request is sent, and the longest wait between two. Whoever renews a token has a
-/// deadline (`signed_in`), and requests of a run behind it.
-const MAX_ATTEMPTS: u32 = 3;
-const MAX_WAIT: Duration = Duration::from_secs(20);
+const MAX_WORD: usize = 100;
+/// The largest claims that are passed on, in bytes.
+const MAX_CLAIMS: usize = 8 << 10;
+/// The time for which one request is sent again: less than what whoever renews a token waits
+/// (`signed_in`), with requests of a run behind them.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The lifetime of a token that comes without one (planner-api.md 10.8).
 const USUAL_LIFE: Duration = Duration::from_secs(3600);
 
@@ -65,6 +69,38 @@ impl Http {
         Ok(response.status().as_u16())
     }
 
+    /// Sends a request until there is an answer that is worth it, or patience ends. To repeat one does no
+    /// harm: a refresh token that was exchanged is not revoked at once, and a code is lost with its answer
+    /// in any case (planner-api.md 10.3, 10.5).
+    async fn carry_until(&self, outgoing: Outgoing) -> Result<Incoming, graph::Error> {
+        let began = Instant::now();
+        let mut attempt = 1;
+        loop {
+            let sent = self.transport.carry(&self.base, outgoing.clone()).await;
+            let refusal;
+            let (error, retry_after) = match &sent {
+                Ok(incoming) if !is_transient(incoming.status) => return sent,
+                Ok(incoming) => {
+                    refusal = ApiError::read(incoming.status, None, b"").into();
+                    (&refusal, wait_asked(incoming))
+                }
+                Err(error) => (error, None),
+            };
+            let left = PATIENCE.saturating_sub(began.elapsed());
+            let failed = Failed { error, repeat: Repeat::Harmless, attempt, retry_after, left };
+            match (next_wait(failed, graph::spread()), retry_after) {
+                (Some(wait), _) => tokio::time::sleep(wait).await,
+                (None, Some(wait)) if wait > left => {
+                    let seconds = wait.as_secs();
+                    let why = format!("the sign-in service asks to wait {seconds} s");
+                    return Err(SignInError::Unavailable(why).into());
+                }
+                (None, _) => return sent,
+            }
+            attempt += 1;
+        }
+    }
+
     async fn carry(&self, request: HttpRequest) -> Result<HttpResponse, graph::Error> {
         let (parts, body) = request.into_parts();
         let address = parts.uri.to_string();
@@ -76,18 +112,15 @@ impl Http {
         let sent = String::from_utf8_lossy(&body).into_owned();
         let body = Some(sent.clone());
         let outgoing = Outgoing { method: parts.method, url, headers: parts.headers, body };
-        let mut incoming = self.transport.carry(&self.base, outgoing.clone()).await?;
-        for _ in 1..MAX_ATTEMPTS {
-            let Some(wait) = wait_asked(&incoming) else { break };
-            if wait > MAX_WAIT {
-                let (origin, seconds) = (self.base.origin(), wait.as_secs());
-                return Err(graph::Error::AskedToWait { origin, seconds });
-            }
-            tokio::time::sleep(wait).await;
-            incoming = self.transport.carry(&self.base, outgoing.clone()).await?;
-        }
+        let mut incoming = self.carry_until(outgoing).await?;
         if incoming.status >= 400 {
             incoming.body = without_secrets(&sent, &incoming.body);
+            // Only a refusal in its form says why; whatever else this is, it is not for good.
+            let is_refusal = serde_json::from_slice::<Refusal>(&incoming.body).is_ok();
+            if is_transient(incoming.status) || !is_refusal {
+                let why = format!("the sign-in service answers with {}", incoming.status);
+                return Err(SignInError::Unavailable(why).into());
+            }
         }
         let mut response = HttpResponse::new(incoming.body);
         *response.status_mut() =
@@ -97,12 +130,15 @@ impl Http {
     }
 }
 
-/// Returns the wait that the service asks for before the same is sent again: it was not carried out.
+/// Returns whether an answer with a status may be another one a moment later.
+const fn is_transient(status: u16) -> bool {
+    status == 429 || status >= 500
+}
+
+/// Returns the wait that the service asks for.
 fn wait_asked(incoming: &Incoming) -> Option<Duration> {
     let header = |name| incoming.headers.get(name)?.to_str().ok();
-    let is_throttled = matches!(incoming.status, 429 | 503);
-    let asked = parse_retry_after(header(RETRY_AFTER)?, header(DATE)).filter(|_| is_throttled);
-    asked.map(|wait| wait.max(Duration::from_millis(1)))
+    parse_retry_after(header(RETRY_AFTER)?, header(DATE))
 }
 
 /// Takes the secrets of a form that was sent out of a refusal of it, whose text is shown and kept.
@@ -234,6 +270,9 @@ pub(crate) struct Refusal {
     error: String,
     #[serde(default)]
     error_description: Option<String>,
+    /// The claims that only a person can meet, as JSON.
+    #[serde(default)]
+    claims: Option<String>,
 }
 
 impl fmt::Display for Refusal {
@@ -242,6 +281,10 @@ impl fmt::Display for Refusal {
         // The rest helps only Microsoft's support.
         let text = text.split(" Trace ID:").next().unwrap_or_default();
         let text = text.lines().next().unwrap_or_default().trim();
+        // Whatever token a service repeats is nobody's business. No word of a sentence is as long.
+        let words =
+            text.split(' ').map(|word| if word.len() > MAX_WORD { "[redacted]" } else { word });
+        let text = words.collect::<Vec<_>>().join(" ");
         let shown: String = text.chars().filter(|ch| !ch.is_control()).take(MAX_SHOWN).collect();
         let name: String =
             self.error.chars().filter(|ch| !ch.is_control()).take(MAX_SHOWN).collect();
@@ -256,6 +299,7 @@ impl From<DeviceCodeErrorResponse> for Refusal {
         Self {
             error: refusal.error().to_string(),
             error_description: refusal.error_description().cloned(),
+            claims: None,
         }
     }
 }
@@ -263,7 +307,14 @@ impl From<DeviceCodeErrorResponse> for Refusal {
 impl Refusal {
     /// Makes the refusal that came back with a redirect.
     pub(crate) fn new(error: String, error_description: Option<String>) -> Self {
-        Self { error, error_description }
+        Self { error, error_description, claims: None }
+    }
+
+    /// Returns the claims that the next sign-in must carry, if it names some.
+    pub(crate) fn claims(&self) -> Option<&str> {
+        let claims = self.claims.as_deref().filter(|claims| claims.len() <= MAX_CLAIMS)?;
+        let is_object = serde_json::from_str::<serde_json::Value>(claims).ok()?.is_object();
+        is_object.then_some(claims)
     }
 
     /// Returns its meaning. Names decide, not texts.
@@ -305,11 +356,25 @@ where
 {
     match error {
         RequestTokenError::ServerResponse(refusal) => refusal.into().meaning(),
-        RequestTokenError::Request(error) => SignInError::Unavailable(error.to_string()),
+        RequestTokenError::Request(graph::Error::SignIn(error)) => error,
+        RequestTokenError::Request(error) => SignInError::Unavailable(with_causes(&error)),
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
             SignInError::Unavailable("the sign-in service did not answer like one".to_owned())
         }
     }
+}
+
+/// Returns an error with what has caused it: a certificate that is not trusted is no cable.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let mut text = error.to_string();
+    for cause in causes.map(ToString::to_string) {
+        // Some repeat their cause.
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text.chars().filter(|ch| !ch.is_control()).take(MAX_SHOWN).collect()
 }
 
 /// Returns the scope that stands for everything that was granted at a Graph service.
@@ -330,6 +395,14 @@ mod tests {
         let shown = String::from_utf8(without_secrets(sent, refusal)).unwrap();
         assert!(!shown.contains("kLK") && !shown.contains("S3cret"), "{shown}");
         assert!(shown.contains("for app, all") && shown.contains("[redacted]"), "{shown}");
+    }
+
+    #[test]
+    fn a_refusal_that_shows_a_token_shows_nothing_of_it() {
+        let token = format!("eyJ{}", "x".repeat(200));
+        let description = Some(format!("the token {token} is over"));
+        let refusal = Refusal::new("invalid_grant".to_owned(), description);
+        assert_eq!(refusal.to_string(), "the token [redacted] is over (invalid_grant)");
     }
 
     #[test]

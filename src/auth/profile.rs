@@ -14,6 +14,8 @@ use crate::files::{self, Access};
 use crate::graph::SignInError;
 use crate::model::{User, UserId, in_words};
 
+/// The name of the demo board among the profiles.
+pub(crate) const EMBEDDED: &str = "embedded";
 const NAME: &str = "profiles.toml";
 /// The largest list that is read, in bytes.
 const MAX_LIST: u64 = 256 << 10;
@@ -155,7 +157,7 @@ impl Profile {
 /// All profiles, and which one is used where none is named.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Profiles {
-    /// The default one.
+    /// The name of the default one; [`EMBEDDED`] where the demo board was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) default: Option<String>,
     /// Each by its name.
@@ -217,6 +219,16 @@ impl Profiles {
         self.all.get(name)
     }
 
+    /// Returns whether the demo board was chosen, whoever is signed in.
+    pub(crate) fn is_embedded_chosen(&self) -> bool {
+        self.default.as_deref() == Some(EMBEDDED)
+    }
+
+    /// Returns the name of the default profile.
+    pub(crate) fn default_name(&self) -> Option<&str> {
+        self.default.as_deref().filter(|name| *name != EMBEDDED)
+    }
+
     /// Returns the default profile.
     pub(crate) fn default_one(&self) -> Option<&Profile> {
         self.get(self.default.as_deref()?)
@@ -236,7 +248,7 @@ impl Profiles {
 
     /// Adds a profile, or replaces the one of its name; the first one becomes the default.
     pub(crate) fn set(&mut self, profile: Profile) {
-        if self.default_one().is_none() {
+        if !self.is_embedded_chosen() && self.default_one().is_none() {
             self.default = Some(profile.name.clone());
         }
         self.all.insert(profile.name.clone(), profile);
@@ -258,7 +270,7 @@ impl Profiles {
 /// It has other characters, or is taken.
 pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     let is_fine = |ch: char| ch.is_ascii_lowercase() || ch.is_ascii_digit() || "-_".contains(ch);
-    if name == "embedded" {
+    if name == EMBEDDED {
         let message = "`embedded` is the demo board on this machine; choose another name";
         return Err(Error::Invalid(message.to_owned()));
     }

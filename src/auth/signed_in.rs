@@ -2,11 +2,12 @@
 //! itself, one request and one process at a time.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex as Plain, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use oauth2::RefreshToken;
+use oauth2::{RefreshToken, RequestTokenError};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -138,12 +139,12 @@ impl Inner {
         let renewed = timeout(ANSWER, self.renew(&held, claims)).await.unwrap_or_else(|_| {
             let seconds = ANSWER.as_secs();
             let why = format!("the sign-in service has not answered for {seconds} s");
-            Err(SignInError::Unavailable(why))
+            Err(SignInError::Unavailable(why).into())
         });
         let granted = match renewed {
             Ok(granted) => granted,
             // The old one still does for a while.
-            Err(error)
+            Err(Ended { error, .. })
                 if error.is_unavailable()
                     && refused.is_none()
                     && held.expires_at > self.clock.now() =>
@@ -151,9 +152,9 @@ impl Inner {
                 tracing::warn!(%error, "the sign-in is renewed later");
                 return Ok(held.access.clone());
             }
-            Err(error) => {
-                if !error.is_unavailable() && refused.is_some() {
-                    self.note_end(&mut held, claims).await;
+            Err(Ended { error, claims: asked }) => {
+                if !error.is_unavailable() && (refused.is_some() || asked.is_some()) {
+                    self.note_end(&mut held, asked.as_deref().or(claims)).await;
                 }
                 return Err(error);
             }
@@ -202,17 +203,17 @@ impl Inner {
         }
     }
 
-    async fn renew(&self, kept: &Kept, claims: Option<&str>) -> Result<Granted, SignInError> {
+    async fn renew(&self, kept: &Kept, claims: Option<&str>) -> Result<Granted, Ended> {
         if self.profile.flow.is_lent() {
             let now = self.clock.now();
             let granted =
                 lent(&self.profile, &self.authority, &self.surroundings, claims, now).await;
-            return granted.map_err(|error| told(&error));
+            return granted.map_err(|error| told(&error).into());
         }
         let client_id = self.profile.client_id.as_str();
         if self.profile.flow.is_app() {
             let Some(secret) = &kept.client_secret else {
-                return Err(SignInError::Ended("its secret is not kept".to_owned()));
+                return Err(SignInError::Ended("its secret is not kept".to_owned()).into());
             };
             let (authority, graph_url) = (&self.authority, self.profile.graph_url.as_str());
             let application = Application { authority, client_id, graph_url, claims };
@@ -221,10 +222,10 @@ impl Inner {
             } else {
                 by_secret(application, secret).await
             };
-            return granted.map_err(|error| told(&error));
+            return granted.map_err(|error| told(&error).into());
         }
         let Some(refresh) = &kept.refresh else {
-            return Err(SignInError::Ended("it cannot be renewed".to_owned()));
+            return Err(SignInError::Ended("it cannot be renewed".to_owned()).into());
         };
         let refresh = RefreshToken::new(refresh.reveal().to_owned());
         let client = client(&self.authority, client_id).map_err(|error| told(&error))?;
@@ -233,7 +234,27 @@ impl Inner {
             request = request.add_extra_param("claims", claims);
         }
         let answer = request.request_async(&self.authority.http).await;
-        Granted::of(&answer.map_err(meaning)?)
+        let answer = answer.map_err(|error| {
+            let claims = match &error {
+                RequestTokenError::ServerResponse(refusal) => refusal.claims().map(str::to_owned),
+                _ => None,
+            };
+            Ended { error: meaning(error), claims }
+        })?;
+        Ok(Granted::of(&answer)?)
+    }
+}
+
+/// The end of a renewal without a token.
+struct Ended {
+    error: SignInError,
+    /// The claims that the sign-in service asks for, which the next sign-in must carry.
+    claims: Option<String>,
+}
+
+impl From<SignInError> for Ended {
+    fn from(error: SignInError) -> Self {
+        Self { error, claims: None }
     }
 }
 
@@ -276,7 +297,7 @@ impl Tokens for SignedIn {
             // was exchanged and not kept is lost.
             let (inner, refused) = (Arc::clone(&self.0), refused.cloned());
             let renewing = tokio::spawn(async move { inner.valid(refused.as_ref()).await });
-            match timeout(PATIENCE, renewing).await {
+            let valid = match timeout(PATIENCE, renewing).await {
                 Ok(Ok(valid)) => valid,
                 Ok(Err(failed)) => Err(SignInError::Unreadable(failed.to_string())),
                 Err(_) => {
@@ -284,6 +305,19 @@ impl Tokens for SignedIn {
                     let why = format!("there is no token after {seconds} s");
                     Err(SignInError::Unavailable(why))
                 }
+            };
+            valid.map_err(|error| SignInError::OfProfile {
+                profile: self.0.profile.name.clone(),
+                error: Box::new(error),
+            })
+        })
+    }
+
+    fn unmet<'a>(&'a self, refused: &'a Refused) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            let mut held = self.0.held.lock().await;
+            if refused.claims.is_some() && refused.token == held.access {
+                self.0.note_end(&mut held, refused.claims.as_deref()).await;
             }
         })
     }

@@ -22,6 +22,12 @@ pub trait Tokens: fmt::Debug + Send + Sync {
     /// has refused.
     fn token<'a>(&'a self, refused: Option<&'a Refused>) -> TokenFuture<'a>;
 
+    /// Takes note that the service refuses even a renewed token, and asks for claims that only a person can
+    /// meet.
+    fn unmet<'a>(&'a self, _refused: &'a Refused) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// Returns the application that is signed in as itself, which has no `/me`
     /// (planner-api.md 10.8); `None` if a user is signed in, or nobody knows.
     fn application(&self) -> Option<User> {
@@ -57,30 +63,53 @@ pub enum SignInError {
     /// What is kept of the sign-in cannot be read.
     #[error("the sign-in cannot be read: {0}")]
     Unreadable(String),
+    /// One of these, of a profile.
+    #[error("{error} (profile `{profile}`)")]
+    OfProfile {
+        /// The name of the profile.
+        profile: String,
+        /// What is the matter with it.
+        error: Box<Self>,
+    },
 }
 
 impl SignInError {
     /// Returns whether trying again later can help.
     #[must_use]
-    pub const fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self.itself(), Self::Unavailable(_))
+    }
+
+    /// Returns the error without its profile.
+    #[must_use]
+    pub fn itself(&self) -> &Self {
+        match self {
+            Self::OfProfile { error, .. } => error.itself(),
+            other => other,
+        }
     }
 
     /// Returns the remedy.
     #[must_use]
-    pub const fn hint(&self) -> &'static str {
-        match self {
-            Self::Ended(_) => {
-                "sign in again with `planwright auth login`, then `planwright resume` if something was written"
+    pub fn hint(&self) -> String {
+        // Another profile may be in use where the next command is typed.
+        let of = match self {
+            Self::OfProfile { profile, .. } => format!(" --profile {profile}"),
+            _ => String::new(),
+        };
+        let resume = "then `planwright resume` if something was written";
+        match self.itself() {
+            Self::Ended(_) => format!("sign in again with `planwright auth login{of}`, {resume}"),
+            Self::Refused(_) => format!(
+                "check the application, its secret or certificate and the tenant, then `planwright auth login{of}`, {resume}"
+            ),
+            Self::Declined(_) => format!("begin again with `planwright auth login{of}`"),
+            Self::Unavailable(_) => {
+                "try again later; `planwright resume` if something was written".to_owned()
             }
-            Self::Refused(_) => {
-                "check the application, its secret and the tenant, then `planwright auth login`, then `planwright resume` if something was written"
-            }
-            Self::Declined(_) => "begin again with `planwright auth login`",
-            Self::Unavailable(_) => "try again later; `planwright resume` if something was written",
-            Self::Unreadable(_) => {
-                "`planwright auth status` says more; `planwright auth login` signs in anew"
-            }
+            Self::Unreadable(_) | Self::OfProfile { .. } => format!(
+                "`planwright auth status{of}` says more; `planwright auth login{of}` signs in anew"
+            ),
         }
     }
 }

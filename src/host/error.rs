@@ -193,7 +193,7 @@ impl Error {
                     .to_owned(),
             ),
             Self::NeedsUser(_) => Some(
-                "sign in as a user: `planwright auth login`, or act as one who has: `--profile NAME`"
+                "sign in as a user under a profile of their own, `planwright auth login --profile NAME --device`, and act as that: `--profile NAME`"
                     .to_owned(),
             ),
             Self::Graph(error) => graph_hint(error),
@@ -258,7 +258,7 @@ pub(crate) fn graph_hint(error: &graph::Error) -> Option<String> {
         graph::Error::Refused(api) if api.is_unauthorized() => {
             "the access token is missing, wrong or expired: sign in with `planwright auth login`, or set PLANWRIGHT_TOKEN to a fresh one"
         }
-        graph::Error::SignIn(error) => error.hint(),
+        graph::Error::SignIn(error) => return Some(error.hint()),
         error if error.needs_user() => NO_USER,
         graph::Error::Refused(api) if api.is_forbidden() => {
             "the signed-in user or its token lacks the permission; Planner needs Tasks.ReadWrite and membership of the plan's group"

@@ -204,12 +204,12 @@ fn a_ready_token_tells_whose_it_is_what_it_allows_and_until_when() {
     let over = format!("e30.{}.", URL_SAFE_NO_PAD.encode(claims.to_string()));
     let place = Place::against_url(&stage.planner.url, &over);
     let told = place.run(&["auth", "status"]).code(5);
-    for text in ["mei@bos.example", "its time is over"] {
+    for text in ["mei@bos.example", "it has expired"] {
         assert!(told.stdout.contains(text), "{}", told.stdout);
     }
     told.says(&["without Tasks.ReadWrite this does not work"]);
     let doctor = place.run(&["doctor", "--json"]).code(1).json();
-    assert!(doctor.to_string().contains("its time is over"), "{doctor}");
+    assert!(doctor.to_string().contains("it has expired"), "{doctor}");
 }
 
 /// A token that has ended when it is granted: each process must renew it, and one of them does.
@@ -452,7 +452,7 @@ fn a_certificate_that_has_expired_is_told_before_anybody_is_asked() {
     let stage = Stage::new();
     stage.place.file("app.pem", &certificate(2001));
     let old = stage.login(&[&BY_CERTIFICATE[..], &["app.pem"]].concat(), "").code(5);
-    old.says(&["the certificate has expired on 2001-01-01"]);
+    old.says(&["the certificate expired on 2001-01-01"]);
     assert!(stage.planner.requests().is_empty());
 }
 
@@ -472,7 +472,8 @@ fn a_pfx_file_needs_its_password() {
         let with = |password| [KEY[0], ("PLANWRIGHT_CERTIFICATE_PASSWORD", password)];
         let wrong = stage.place.run_with(&args, "", &with("close-sesame")).code(2);
         assert!(wrong.stderr.contains("password"), "{}", wrong.stderr);
-        stage.place.run_with(&args, "", &KEY).code(2);
+        let none = stage.place.run_with(&args, "", &KEY).code(2);
+        assert!(none.stderr.contains("PLANWRIGHT_CERTIFICATE_PASSWORD"), "{}", none.stderr);
         stage.place.run_with(&args, "", &with("open-sesame")).code(0);
         let plans = stage.run(&["plan", "list"]).code(0);
         assert!(plans.stdout.contains(PLAN), "{}", plans.stdout);
@@ -548,7 +549,8 @@ fn a_sign_in_that_was_revoked_is_told_by_status_until_the_next_one() {
     stage.run(&["auth", "status"]).code(0);
     is_revoked.store(true, Ordering::SeqCst);
     stage.run(&["plan", "list"]).code(5).says(&["interaction_required", "planwright auth login"]);
-    stage.run(&["auth", "status"]).code(5).says(&["interaction_required"]);
+    // It is told with the profile that is to sign in again.
+    stage.run(&["auth", "status"]).code(5).says(&["auth login --profile default"]);
     is_revoked.store(false, Ordering::SeqCst);
     let before = server.asked().len();
     stage.run(&["auth", "login"]).code(0);
@@ -558,4 +560,67 @@ fn a_sign_in_that_was_revoked_is_told_by_status_until_the_next_one() {
     // It is met, so that the one after that does not.
     stage.run(&["auth", "login"]).code(0);
     assert!(!server.asked().last().unwrap().1.contains("claims"));
+}
+
+/// The service that renews a sign-in in the middle of a run fails for a moment: nothing is cut off.
+#[test]
+fn a_renewal_that_meets_a_hiccup_goes_on() {
+    let stage = Stage::new();
+    stage.by_device("work").code(0);
+    stage.place.file("planwright.toml", "[policies]\nalways = []\n");
+    for (n, action) in [
+        json!({ "status": 503 }),
+        json!({ "status": 429 }),
+        json!({ "status": 500 }),
+        json!({ "drop_before": true }),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        stage.planner.faults(&json!([
+            { "method": "POST", "path": "/planner/tasks", "nth": 3, "action": { "status": 401 } },
+            { "method": "POST", "path": "/token", "nth": 1, "action": action },
+        ]));
+        let script = format!(
+            "for n in 0..6 {{ plan(\"{PLAN}\").bucket(\"Inbox\").create_task(#{{ title: `H{n} ${{n}}` }}); }}"
+        );
+        let report = stage.fed(&["run", "-", "--json"], &script).json();
+        assert_eq!(report["status"], "applied", "{action}: {report}");
+    }
+}
+
+#[test]
+fn the_demo_board_can_be_chosen_while_somebody_is_signed_in() {
+    let stage = Stage::new();
+    stage.by_device("work").code(0);
+    stage.run(&["auth", "use", "embedded"]).code(0);
+    let status = stage.run(&["auth", "status"]).code(5);
+    assert!(status.stdout.contains("the demo board on this machine is used"), "{}", status.stdout);
+    let _before = stage.planner.requests();
+    stage.run(&["plan", "list"]).code(0);
+    assert_eq!(stage.planner.requests(), Vec::<String>::new());
+    // Another sign-in does not undo the choice.
+    let told = stage.by_device("other").code(0);
+    told.says(&["planwright auth use other"]);
+    stage.run(&["plan", "list"]).code(0);
+    stage.run(&["auth", "use", "work"]).code(0);
+    let status = stage.run(&["auth", "status", "--json"]).code(0).json();
+    assert_eq!((&status["profile"], &status["default"]), (&json!("work"), &json!(true)));
+}
+
+/// Whoever is told to sign in again is told as whom.
+#[test]
+fn an_agent_whose_sign_in_has_ended_names_its_profile() {
+    let stage = Stage::new();
+    stage.by_device("work").code(0);
+    stage.by_device("mei").code(0);
+    stage.place.file("planwright.toml", "[agents.mei]\nprofile = \"mei\"\n[agents.rook]\n");
+    let doctor = stage.run(&["doctor", "--profile", "work"]).code(0);
+    assert!(!doctor.stdout.contains("its own profile"), "{}", doctor.stdout);
+    stage.planner.faults(&json!([
+        { "method": "GET", "path": "/me", "times": 9, "action": { "status": 401 } },
+        { "method": "POST", "path": "/token", "times": 9, "action": { "status": 400 } },
+    ]));
+    let told = stage.run(&["plan", "list", "--as", "mei"]);
+    assert!(told.stderr.contains("(profile `mei`)"), "{}", told.stderr);
 }

@@ -303,6 +303,8 @@ fn an_application_signs_in_as_itself_and_works_without_a_me() {
     let more = ["--client-id", APP, "--profile", "app", "--secret-file", "-"];
     let wrong = stage.login(&more, "not the secret");
     assert!(wrong.stderr.contains("AADSTS7000215"), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("check the client id"), "{}", wrong.stderr);
+    assert!(!wrong.stderr.contains("resume"), "{}", wrong.stderr);
     wrong.code(5);
     stage.by_secret().code(0);
     let status = stage.run(&["auth", "status", "--json"]).code(0).json();
@@ -318,6 +320,8 @@ fn an_application_signs_in_as_itself_and_works_without_a_me() {
     assert_eq!(stage.planner.task("By an app")["createdBy"]["application"]["id"], APP);
     let mine = stage.fed(&["run", "-", "--json"], "print(my_tasks().len());").code(5).json();
     assert_eq!(mine["error"]["code"], "app_only", "{mine}");
+    let message = mine["error"]["message"].as_str().unwrap();
+    assert!(message.contains("`my_tasks()` needs a user"), "{mine}");
     stage.is_tight();
 }
 

@@ -41,7 +41,8 @@ impl Model for Entra {
             assert!(request.body.unwrap().contains("device_code=device-canary"));
             self.polls.lock().unwrap().push(self.began.elapsed().as_secs());
             let body = self.answers.lock().unwrap().remove(0);
-            (if body.get("error").is_some() { 400 } else { 200 }, body)
+            let status = body["status"].as_u64().and_then(|status| u16::try_from(status).ok());
+            (status.unwrap_or(if body.get("error").is_some() { 400 } else { 200 }), body)
         };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -94,6 +95,15 @@ async fn a_code_is_polled_slower_when_the_service_asks_for_it() {
     assert_eq!(granted.life.as_secs(), 4217);
     assert_eq!(polls, [0, 5, 15, 25]);
     assert_eq!(shown, ["https://login.example/device", "ABCD"]);
+}
+
+/// One failed answer does not lose the code.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_fails_at_a_poll_is_asked_again() {
+    let tokens = json!({ "token_type": "Bearer", "access_token": "a", "expires_in": 4217 });
+    let answers = [error("authorization_pending"), json!({ "error": "x", "status": 503 }), tokens];
+    let (granted, polls, _) = signed_in(&answers).await;
+    assert_eq!((granted.unwrap().access.reveal(), polls.len()), ("a", 3));
 }
 
 #[tokio::test(start_paused = true)]

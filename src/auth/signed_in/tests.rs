@@ -1,6 +1,5 @@
 //! The renewal of a sign-in, against a model of the sign-in service and a clock that is set.
 
-use std::pin::Pin;
 use std::sync::Mutex as Plain;
 
 use base64::Engine as _;
@@ -199,8 +198,12 @@ async fn a_sign_in_that_has_ended_says_so_and_one_that_cannot_be_reached_waits()
     let refusal = json!({ "error": "invalid_grant", "error_description": "AADSTS50173: Changed." });
     *stage.entra.refusal.lock().unwrap() = Some(refusal);
     let error = signed_in.token(None).await.unwrap_err();
-    assert!(matches!(&error, SignInError::Ended(why) if why.contains("AADSTS50173")), "{error}");
-    assert!(error.hint().contains("planwright auth login"));
+    assert!(
+        matches!(error.itself(), SignInError::Ended(why) if why.contains("AADSTS50173")),
+        "{error}"
+    );
+    assert!(error.to_string().contains("AADSTS50173") && error.to_string().contains("`work`"));
+    assert!(error.hint().contains("planwright auth login --profile work"), "{}", error.hint());
     *stage.entra.refusal.lock().unwrap() = None;
     *stage.entra.silent.lock().unwrap() = true;
     assert!(signed_in.token(None).await.unwrap_err().is_unavailable());
@@ -226,7 +229,7 @@ async fn a_revoked_sign_in_is_known_to_others_and_the_next_one_carries_the_claim
     let refusal = json!({ "error": "interaction_required" });
     *stage.entra.refusal.lock().unwrap() = Some(refusal);
     let refused = Refused { token: first, claims: Some(r#"{"a":1}"#.to_owned()) };
-    let ended = |error| matches!(error, SignInError::Ended(_));
+    let ended = |error: SignInError| matches!(error.itself(), SignInError::Ended(_));
     assert!(ended(signed_in.token(Some(&refused)).await.unwrap_err()));
     assert!(ended(signed_in.token(None).await.unwrap_err()));
     assert!(ended(stage.open(&profile).token(None).await.unwrap_err()));
@@ -248,6 +251,42 @@ async fn a_service_that_asks_to_wait_is_asked_again_after_that() {
     *stage.entra.throttles.lock().unwrap() = vec!["300"];
     let error = stage.open(&profile).token(None).await.unwrap_err();
     assert!(error.is_unavailable() && error.to_string().contains("300 s"), "{error}");
+    // Without a time, or with a nonsensical one, it is tried a few times.
+    *stage.entra.throttles.lock().unwrap() = vec!["", "soon", "100000", ""];
+    assert_eq!(stage.open(&profile).token(None).await.unwrap().reveal(), "access-2");
+    *stage.entra.throttles.lock().unwrap() = vec![""; 20];
+    *stage.clock.0.lock().unwrap() += SignedDuration::from_hours(12);
+    let error = stage.open(&profile).token(None).await.unwrap_err();
+    assert!(error.is_unavailable() && error.to_string().contains("answers with 429"), "{error}");
+}
+
+/// The token endpoint, too, can ask for more than a renewal brings, and Graph can go on refusing.
+#[tokio::test]
+async fn claims_are_noted_whoever_asks_for_them() {
+    let (stage, profile) = Stage::new(Flow::Device);
+    let noted = || {
+        let profiles = Profiles::read(stage.dir.path()).unwrap();
+        profiles.get("work").unwrap().claims.clone()
+    };
+    let list = |profiles: &mut Profiles| {
+        profiles.set(profile.clone());
+        Ok(())
+    };
+    Profiles::change(stage.dir.path(), list).unwrap();
+    let refusal = |claims: &str| json!({ "error": "interaction_required", "claims": claims });
+    for (claims, expected) in [("rubbish", None), (r#"{"b":2}"#, Some(r#"{"b":2}"#.to_owned()))] {
+        *stage.entra.refusal.lock().unwrap() = Some(refusal(claims));
+        assert!(stage.open(&profile).token(None).await.is_err());
+        assert_eq!(noted(), expected);
+    }
+    *stage.entra.refusal.lock().unwrap() = None;
+    Profiles::change(stage.dir.path(), list).unwrap();
+    let signed_in = stage.open(&profile);
+    let token = signed_in.token(None).await.unwrap();
+    signed_in.unmet(&Refused { token: token.clone(), claims: None }).await;
+    assert_eq!(noted(), None);
+    signed_in.unmet(&Refused { token, claims: Some(r#"{"c":3}"#.to_owned()) }).await;
+    assert_eq!(noted().as_deref(), Some(r#"{"c":3}"#));
 }
 
 #[tokio::test]
@@ -281,7 +320,7 @@ async fn what_a_killed_write_leaves_behind_does_not_matter() {
     assert!(Cache::new(stage.dir.path(), "work").unwrap().remove(&stage.keys()).unwrap());
     *stage.clock.0.lock().unwrap() += SignedDuration::from_hours(2);
     let error = signed_in.token(None).await.unwrap_err();
-    assert!(matches!(error, SignInError::Ended(_)), "{error}");
+    assert!(matches!(error.itself(), SignInError::Ended(_)), "{error}");
     assert!(!folder.join("work.sealed").exists());
 }
 

@@ -51,6 +51,9 @@ impl Client {
                 Ok(token) => {
                     self.count_retry();
                     answer = self.send_now(request, url, id, until, &token).await;
+                    if let Err(Failure { refused: Some(again), .. }) = &answer {
+                        self.tokens.unmet(again).await;
+                    }
                 }
                 Err(error) => answer = Err(Error::SignIn(error).into()),
             }

@@ -85,6 +85,9 @@ impl Session {
     /// # Errors
     /// The service cannot be reached.
     pub fn my_tasks(&self) -> Result<Vec<TaskId>, Error> {
+        if self.facts().is_application {
+            return Err(Error::NeedsUser("`my_tasks()`"));
+        }
         self.tasks_of_user(&self.facts().me.clone())
     }
 

@@ -85,7 +85,7 @@ pub(crate) struct LoginArgs {
     /// Sign in as the application for whose workload the platform vouches, by AZURE_FEDERATED_TOKEN_FILE
     #[arg(long, group = "way")]
     workload: bool,
-    /// Permissions to ask for, separated by blanks
+    /// Permissions to ask for, separated by spaces
     #[arg(long, value_name = "SCOPES")]
     scopes: Option<String>,
     /// Microsoft cloud to sign in to
@@ -232,7 +232,8 @@ fn secret_of(path: &Path) -> Result<Secret, AppError> {
     } else {
         crate::files::read_from(io::stdin().lock(), path, MAX_SECRET)?
     };
-    let text = text.trim_end_matches(['\r', '\n']);
+    // Editors of Windows begin a file with a mark.
+    let text = text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']);
     if text.is_empty() {
         return Err(AppError::new("invalid", "the secret of the application is empty"));
     }
@@ -351,7 +352,7 @@ fn with_token(ui: &Ui, token: &ReadyToken) -> Exit {
             ends_at.map_or("it does not say when it ends".to_owned(), |at| {
                 let minutes = at.duration_since(sign_in::now()).as_mins();
                 if token.is_over() {
-                    "its time is over: get another one".to_owned()
+                    "it has expired: get another one".to_owned()
                 } else {
                     format!("good for {} minutes, then get another one", minutes.max(0))
                 }

@@ -210,7 +210,9 @@ fn agents(settings: &Settings, workspace: &Workspace, found: &mut Findings) {
             let message = format!("[agents.{name}] {of}: there is no {what} `{unknown}`");
             found.warn("agents", message, "correct the name in planwright.toml");
         }
-        let own = settings.for_agent(name, agent.profile.as_deref());
+        // A profile that was named for this command is not that of every agent.
+        let unnamed = Settings { profile: None, ..settings.clone() };
+        let own = unnamed.for_agent(name, agent.profile.as_deref());
         if agent.profile.is_some()
             && let Err(error) = own.and_then(|own| own.chosen_profile())
         {
@@ -375,7 +377,7 @@ fn signed_in(settings: &Settings, found: &mut Findings) {
     let remedy = if profile.is_app() {
         "an administrator grants it to the application"
     } else {
-        "planwright auth login --scopes \"…\", with it added"
+        &format!("planwright auth login --profile {} --scopes \"…\", with it added", profile.name)
     };
     missing(standing.missing(), remedy, found);
 }
@@ -397,8 +399,11 @@ fn certificate(standing: &Standing, found: &mut Findings) {
     let left = ends.duration_since(SystemClock.now());
     if left < CERTIFICATE_NOTICE {
         let message = format!("the certificate of the application ends on {}", ends.strftime("%F"));
-        let remedy = "register the next one, then `planwright auth login --certificate FILE`";
-        found.warn("sign-in", message, remedy);
+        let name = &standing.profile.name;
+        let remedy = format!(
+            "register the next one, then `planwright auth login --profile {name} --certificate FILE`"
+        );
+        found.warn("sign-in", message, &remedy);
     }
 }
 
@@ -413,7 +418,7 @@ fn missing(missing: Vec<(&'static str, &'static str)>, remedy: &str, found: &mut
 fn ready_token(token: &ReadyToken, found: &mut Findings) {
     let message = "the token in PLANWRIGHT_TOKEN, which takes precedence over every profile";
     if token.is_over() {
-        let message = format!("{message}: its time is over");
+        let message = format!("{message}: it has expired");
         return found.problem("sign-in", message, "get another one, or unset PLANWRIGHT_TOKEN");
     }
     found.ok("sign-in", message);
