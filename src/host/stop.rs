@@ -15,6 +15,8 @@ use tokio::sync::Notify;
 pub enum StopReason {
     /// A person asked (Ctrl-C).
     Cancelled,
+    /// Whoever asked for it has taken the request back: nothing of it is carried on by itself.
+    Withdrawn,
     /// It used up a budget: its name and size.
     Budget(&'static str, String),
     /// The run is over: what it committed was not applied.
@@ -28,7 +30,7 @@ impl StopReason {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Cancelled => "stopped",
+            Self::Cancelled | Self::Withdrawn => "stopped",
             Self::Budget(..) => "budget",
             Self::Ended => "ended",
             Self::Fail(_) => "fail",
@@ -40,6 +42,7 @@ impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cancelled => f.write_str("interrupted"),
+            Self::Withdrawn => f.write_str("cancelled"),
             Self::Budget(name, size) => write!(f, "over its {name} budget of {size}"),
             Self::Ended => f.write_str("the run ended at commit()"),
             Self::Fail(text) => f.write_str(text),

@@ -207,7 +207,7 @@ impl Desk {
         let joined = tokio::select! {
             joined = &mut task => joined,
             () = context.ct.cancelled() => {
-                stop.set(StopReason::Cancelled);
+                stop.set(StopReason::Withdrawn);
                 task.await
             }
         };

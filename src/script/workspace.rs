@@ -204,7 +204,10 @@ impl Workspace {
     /// Finds the nearest folder at or above `start` that is a workspace.
     #[must_use]
     pub fn find(start: &Path) -> Option<PathBuf> {
-        start.ancestors().find(|folder| folder.join(CONFIG_FILE).is_file()).map(Path::to_owned)
+        // Whatever has the name: one that is no file, or a link to nothing, is an error when it is read, and
+        // no reason to do without its policies.
+        let has = |folder: &&Path| folder.join(CONFIG_FILE).symlink_metadata().is_ok();
+        start.ancestors().find(has).map(Path::to_owned)
     }
 }
 

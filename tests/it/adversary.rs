@@ -369,3 +369,66 @@ fn no_write_begins_after_a_pause() {
     place.run(&["agent", "resume", "rook", "--as", "rook"]).code(3);
     assert_on_record(&place, "apply_change_set", "paused");
 }
+
+/// At the command line, too, an agent has its own runs alone: it neither reads, nor counts, nor takes back
+/// those of others; and what is in force at once is not for it to write.
+#[test]
+fn an_agent_has_only_its_own_runs_at_the_command_line() {
+    let planner = Planner::demo();
+    let config = format!("{OPEN}[agents.rook]\n[agents.eve]\nplans = [\"Website Relaunch\"]\n");
+    let place = place(&planner, &config);
+    let by = |agent: &[&str]| {
+        let args = [&["run", "-", "--json"], agent].concat();
+        let report = place.run_with(&args, &script(TASK, "in_progress"), &[]).code(0).json();
+        report["run_id"].as_str().unwrap().to_owned()
+    };
+    let of_person = by(&[]);
+    let back =
+        format!("plan(\"{PLAN}\").task(\"{TASK}\").update(#{{ progress: \"not_started\" }});");
+    place.run_with(&["run", "-"], &back, &[]).code(0);
+    let of_rook = by(&["--as", "rook"]);
+    let writes = planner.writes().len();
+    assert!(writes > 0);
+    for run in [of_person.as_str(), of_rook.as_str(), "0"] {
+        for args in [
+            &["policy", "explain", run][..],
+            &["undo", run],
+            &["redo", run],
+            &["runs", "show", run],
+        ] {
+            let told = place.run(&[args, &["--as", "eve"]].concat());
+            assert_eq!(told.code, 1, "{args:?}: {} {}", told.stdout, told.stderr);
+            assert!(told.stderr.contains("the agent has no run"), "{args:?}: {}", told.stderr);
+            assert!(!told.stdout.contains(TASK) && !told.stderr.contains(TASK), "{args:?}");
+        }
+    }
+    place.run(&["policy", "explain", "last", "--as", "eve"]).code(1);
+    assert_eq!(planner.writes(), []);
+    // Its own it takes back.
+    place.run(&["undo", &of_rook, "--as", "rook"]).code(0);
+    place.run(&["skill", "new", "mine", "--as", "eve"]).code(3);
+    assert!(!place.path().join("scripts/skills/mine.rhai").exists());
+    let doctor = place.run(&["doctor", "--as", "rook"]).stdout;
+    assert!(!doctor.contains("agents.eve") && !doctor.contains("Website Relaunch"), "{doctor}");
+}
+
+/// The tests of a proposal run under a configuration in which there is nobody else.
+#[test]
+fn the_tests_of_a_proposal_find_no_other_agent() {
+    let planner = Planner::demo();
+    let config = format!(
+        "{OPEN}[agents.bob]\nplans = [\"{PLAN}\"]\n[agents.eve]\nplans = [\"Website Relaunch\"]\n[plans.\"Hidden one\"]\npolicies = []\n"
+    );
+    let place = place(&planner, &config);
+    let mut bob = Client::start(&place, "bob");
+    for who in ["eve", "zzz", "bob"] {
+        let tests = format!(
+            "fn test_a() {{ board(#{{ title: \"B\" }}); commit(); as_agent(\"{who}\"); let told = \"\"; try {{ told = `${{run_script(\"plan(\\\"B\\\").create_task(#{{ title: \\\"Q\\\" }})\").warnings}}`; }} catch (error) {{ told = `${{error}}`; }} assert(false, told); }}"
+        );
+        let proposal = json!({ "name": "mine", "source": "//! Mine.\nlet x = 1;", "tests": tests, "reason": "x" });
+        let answer = bob.call("propose_skill", &proposal).to_string();
+        for name in ["eve", "Website Relaunch", "Hidden one"].iter().filter(|it| **it != who) {
+            assert!(!answer.contains(name), "{who}: {answer}");
+        }
+    }
+}

@@ -198,6 +198,9 @@ fn a_slip_of_a_policy_is_an_error_of_check_and_of_loading() {
             "it is never `delte`",
             "delete",
         ),
+        (on_change("[\"creat\"].includes(change.op)"), "it is never `creat`", "create"),
+        (on_change("as_read(change.task.title) == \"Inbox\""), "is never `Inbox`", "as_read("),
+        (on_change("change.after.due.weekday == \"Wednesday\""), "it is never `Wednesday`", "wednesday"),
         // What is handed on is known by its name.
         (
             "fn review_change(change, run) { judge(change); }\nprivate fn judge(it) { if it.op == \"delte\" { deny(\"x\"); } if it.after.progress == \"done\" { deny(\"y\"); } }".to_owned(),

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
+use planwright::host::{NewTask, Status, StopReason};
 use serde_json::{Value, json};
 
+use crate::driver::Driver;
 use crate::support::{PLAN, Place, Planner, is_write, times, until};
 
 /// How many of everything; sixty changes in all.
@@ -152,4 +154,32 @@ pub(crate) fn kill_at(
     assert!(!status.success(), "it was to be killed at write {at}");
     planner.on_request(|_, _| {});
     planner.faults(&json!([]));
+}
+
+/// A run that was interrupted is carried on by whoever resumes next; one whose caller took it back is not.
+#[test]
+fn what_its_caller_took_back_is_not_carried_on_by_itself() {
+    for (reason, n) in [(StopReason::Cancelled, 1), (StopReason::Withdrawn, 0)] {
+        let planner = Planner::demo();
+        let dir = tempfile::tempdir().unwrap();
+        let driver = Driver::new(&planner).recording_in(dir.path());
+        let interrupt = Arc::clone(&driver.host.interrupt);
+        planner.on_request(move |_, exchange| {
+            if is_write(exchange) {
+                interrupt.set(reason.clone());
+            }
+        });
+        let report = driver
+            .run(|session| {
+                let plan = session.find_plan(PLAN)?;
+                for n in 0..45 {
+                    let new = NewTask { title: format!("Many {n}"), ..NewTask::default() };
+                    session.editor()?.create_task(&plan, new)?;
+                }
+                Ok(Value::Null)
+            })
+            .report;
+        assert_eq!(report.status, Status::Partial, "{report:?}");
+        assert_eq!(driver.unfinished(), n, "{report:?}");
+    }
 }

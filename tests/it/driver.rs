@@ -107,6 +107,11 @@ impl Driver {
         finished
     }
 
+    /// Returns how many runs are to be carried on.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.runtime.block_on(self.host.unfinished()).unwrap().len()
+    }
+
     /// Carries on the run that was cut off, if there is one, until the bell rings.
     pub(crate) fn resume_until(&mut self, bell: &Notify) -> Option<Finished> {
         let finished = self.runtime.block_on(async {

@@ -629,6 +629,22 @@ fn what_edits_replace_counts_as_well_as_what_they_add() {
     place.script(clear, &["--dry-run"]).code(0);
 }
 
+/// What a run has committed and writes again counts as its own text, each time.
+#[test]
+fn texts_that_are_written_again_after_each_commit_count() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    let script = "let ts = []; for i in 0..4 { ts.push(plan(\"BOS Operations\").create_task(#{ title: `H ${i}`, bucket: \"Inbox\" })); } \
+        let big = \"\"; big = big.pad(20000, \"x\"); \
+        for k in 0..22 { for t in ts { t.description = big + rand(); } commit(); }";
+    let args = ["run", "-", "--state-dir", "state"];
+    place.run_with(&args, script, &[]).code(8).says(&["text of edits", "256 KiB"]);
+    let state = std::fs::read_dir(place.path().join("state")).unwrap();
+    let size: u64 = state.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    assert!(size < 6 << 20, "{size} bytes");
+}
+
 #[test]
 fn a_run_of_a_person_adds_a_few_mib_to_the_journal_and_prints_no_more() {
     let planner = Planner::demo();

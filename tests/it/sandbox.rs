@@ -207,6 +207,35 @@ fn source_that_is_too_large_or_too_deep_is_refused() {
     place.run(&["run", "binary.rhai"]).code(1).says(&["is not UTF-8 text"]);
 }
 
+/// The engine writes a property back after a method on its value; in a policy, too, that is no edit, and
+/// anywhere it counts as none.
+#[test]
+fn a_method_on_a_property_is_no_edit() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = [\"it\"]\n[limits]\nmax_edits = 3\n");
+    let reads = "due.format(\"%Y\") title.crop(0,2) due.next(\"friday\") due.end_of_month() \
+        bucket.name.crop(0,2) plan.title.crop(0,2) priority.to_string() description.crop(0,2)";
+    let reads = reads.split(' ').filter(|it| !it.is_empty()).enumerate();
+    let lines: String = reads.map(|(n, it)| format!("let x{n} = it.{it};\n")).collect();
+    let policy = format!(
+        "fn review_change(change, run) {{ let it = change.after;\n{lines}if it.title.crop(0, 1) == \"\" {{ deny(\"no\"); }} }}"
+    );
+    place.file("scripts/policies/it.rhai", &policy);
+    let script = format!(
+        "let tasks = plan(\"{PLAN}\").tasks.filter(|t| t.due != ()); for it in tasks {{\n{lines}}}\ntasks[0].due = tasks[0].due + days(2); tasks[0].priority = tasks[0].priority;"
+    );
+    let report = place.script(&script, &["--dry-run", "--json"]).code(0).json();
+    assert_eq!(report["changes"].as_array().unwrap().len(), 1, "{report}");
+    // What does change something is still refused there.
+    place.file(
+        "scripts/policies/it.rhai",
+        "fn review_change(change, run) { change.after.title = \"other\"; }",
+    );
+    let denied = place.script(&script, &["--dry-run"]).code(3);
+    denied.says(&["read only here"]);
+}
+
 #[test]
 fn reading_never_writes() {
     let planner = Planner::demo();
@@ -228,6 +257,18 @@ fn reading_never_writes() {
         "plan.title.pad(300, 'x')",
         "title.trim()",
         "title.replace(\"a\", \"b\")",
+        "title.crop(0, 2)",
+        "due.format(\"%Y\")",
+        "due.next(\"friday\")",
+        "due.add_months(1)",
+        "due.start_of_week()",
+        "bucket.name.crop(0, 2)",
+        "plan.title.crop(0, 2)",
+        "priority.to_string()",
+        "description.crop(0, 2)",
+        "checklist[0].title.crop(0, 2)",
+        "preview_type.crop(0, 2)",
+        "progress.crop(0, 2)",
     ] {
         let script = format!("plan(\"{PLAN}\").task(\"Answer the auditor's questions\").{tail}");
         let report = place.script(&script, &["--json", "-n"]);

@@ -39,7 +39,7 @@ fn a_person_may_take_something_back_out_of_done_and_an_agent_may_not() {
     place.file("scripts/policies/protect_done.rhai", policy);
     let title = "Check the fire extinguishers";
     let script = format!("plan(\"{PLAN}\").task(\"{title}\").move_to(\"Done\")");
-    place.script(&script, &[]).code(0);
+    place.script(&script, &["--as", "victor"]).code(0);
     let done = planner.bucket_id("Done");
     assert_eq!(planner.task(title)["bucketId"], Value::from(done.clone()));
     let runs = place.run(&["runs", "--json"]).code(0).json();

@@ -63,13 +63,14 @@ pub(crate) fn check_name(workspace: &Workspace, name: &str) -> Result<(), AppErr
 }
 
 impl Proposed {
-    /// Checks it in a workspace, and runs its tests; returns remarks for the person who decides.
+    /// Checks it in a workspace, and runs its tests; returns remarks for the person who decides. The tests
+    /// of an agent find in the configuration what is the agent's own.
     ///
     /// # Errors
     /// It is too large, does not compile, calls what there is not, or one of its tests fails.
     pub(crate) fn check(
         &self,
-        workspace: &Workspace,
+        (workspace, agent): (&Workspace, &str),
         runtime: &Handle,
         interrupt: &Arc<Stop>,
     ) -> Result<Vec<String>, AppError> {
@@ -109,6 +110,12 @@ impl Proposed {
             remarks.push(format!("its tests do not mention `{name}`"));
         }
         let mut with_it = workspace.clone();
+        let config = &mut with_it.config;
+        config.agents.retain(|name, _| name == agent);
+        if let Some(plans) = config.agents.get(agent).and_then(|own| own.plans.clone()) {
+            config.plans.retain(|plan, _| plans.contains(plan));
+        }
+        (config.schedules, config.triggers) = Default::default();
         with_it.skills.insert(name.clone(), self.source.clone());
         with_it.tests.insert(name.clone(), tests.clone());
         play(&compiled, with_it, runtime, interrupt)?;

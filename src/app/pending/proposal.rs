@@ -200,7 +200,7 @@ impl App {
         if difference.diff.is_empty() {
             return Err(AppError::new("parameter", "this is what there is already"));
         }
-        let remarks = proposed.check(&self.workspace, runtime, interrupt)?;
+        let remarks = proposed.check((&self.workspace, agent), runtime, interrupt)?;
         let time = self.workspace.config.approvals.time();
         let proposal = Proposal {
             id: uuid::Uuid::now_v7().to_string(),

@@ -72,7 +72,7 @@ impl App {
         now: Timestamp,
     ) -> Result<(), AppError> {
         // What it imports may be another than when it was proposed. This takes up to a minute.
-        proposed_by(proposal).check(&self.workspace, runtime, interrupt)?;
+        proposed_by(proposal).check((&self.workspace, &proposal.agent), runtime, interrupt)?;
         let _alone = self.alone_with(proposal)?.ok_or_else(is_at_work)?;
         check_name(&self.workspace, &proposal.name)?;
         let there = self.there(&proposal.name)?;

@@ -192,9 +192,12 @@ fn judged(context: &Context<'_>, id: &str) -> Result<Run, AppError> {
         return Err(AppError::new("not_found", "no run has been recorded yet"));
     };
     if id != "last" {
-        return journal.run(id).map_err(failed);
+        let id = runs::own(context, &journal, id)?;
+        return journal.run(&id).map_err(failed);
     }
-    for summary in journal.runs(50, None).map_err(failed)? {
+    let acts = context.agent_name();
+    let all = journal.runs(50, None).map_err(failed)?;
+    for summary in all.into_iter().filter(|it| acts.is_none() || it.agent.as_deref() == acts) {
         let run = journal.run(summary.id.as_str()).map_err(failed)?;
         if run.rounds.iter().any(|round| !round.change_set.is_empty()) {
             return Ok(run);

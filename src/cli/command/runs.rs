@@ -108,21 +108,26 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
     Ok(Exit::Done)
 }
 
+/// Returns the run that is meant; of the runs of others an agent does not even learn how many begin so.
+///
+/// # Errors
+/// The agent has no such run, or several.
+pub(crate) fn own(context: &Context<'_>, journal: &Journal, id: &str) -> Result<String, AppError> {
+    let Some(acts) = context.agent_name() else { return Ok(id.trim().to_owned()) };
+    match journal.run_of_agent(id.trim(), acts) {
+        Ok(run) => Ok(run.to_string()),
+        Err(Error::NoRun(_)) => {
+            Err(AppError::new("not_found", format!("the agent has no run `{id}`")))
+        }
+        Err(error) => Err(failed(&error)),
+    }
+}
+
 fn show(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
     let Some(journal) = journal(context)? else {
         return Err(AppError::new("not_found", "no run has been recorded yet"));
     };
-    // Of the runs of others an agent does not even learn how many begin so.
-    let id = match context.agent_name() {
-        None => id.trim().to_owned(),
-        Some(acts) => match journal.run_of_agent(id.trim(), acts) {
-            Ok(run) => run.to_string(),
-            Err(Error::NoRun(_)) => {
-                return Err(AppError::new("not_found", format!("the agent has no run `{id}`")));
-            }
-            Err(error) => return Err(failed(&error)),
-        },
-    };
+    let id = own(context, &journal, id)?;
     let run = journal.run(&id).map_err(|error| failed(&error))?;
     if context.ui.json() {
         context.ui.json_report(&whole(&run));

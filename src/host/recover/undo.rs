@@ -15,7 +15,7 @@ use crate::host::recover::resume::{chain_of, leaves_doubt};
 use crate::host::report::Status;
 use crate::host::session::core::Session;
 use crate::host::start::{Finished, Host, Start};
-use crate::journal::{Lockable, Purpose, Run, RunId, RunStatus, RunSummary};
+use crate::journal::{Error, Lockable, Purpose, Run, RunId, RunStatus, RunSummary};
 
 /// The most runs that are passed over because nothing of them is left.
 const MAX_PASSED: usize = 20;
@@ -55,7 +55,7 @@ impl Host {
     }
 
     async fn undo_of(&self, id: &str, mut start: Start) -> Result<Finished, Failure> {
-        let run = self.recorded(id).await?;
+        let run = self.own(id, &start).await?;
         self.check_same_service(&run)?;
         let id = run.start.id.clone();
         // The locks first, then the decision whether there is anything to undo: of two undos at
@@ -124,7 +124,7 @@ impl Host {
     pub async fn redo(&self, id: Option<&str>, start: Start) -> Result<Finished, Failure> {
         let undo = match id {
             Some(id) => {
-                let run = self.recorded(id).await?;
+                let run = self.own(id, &start).await?;
                 if run.start.purpose != Purpose::Undo {
                     return Err(Failure {
                         code: "undone".into(),
@@ -235,6 +235,27 @@ impl Host {
             hint: Some("name that service: --graph-url or --profile".into()),
             ..Failure::default()
         })
+    }
+
+    /// Finds the run that is meant: for an agent, among those of its own. Of others it does not even learn
+    /// how many there are.
+    async fn own(&self, id: &str, start: &Start) -> Result<Run, Failure> {
+        let Some(agent) = &start.agent else { return self.recorded(id).await };
+        let Some(state_folder) = self.state_folder.clone() else { return Err(no_journal()) };
+        let (id, agent) = (id.trim().to_owned(), agent.name.clone());
+        blocking(move || {
+            let journal = state_folder.open_to_read()?.ok_or_else(no_journal)?;
+            let own = journal.run_of_agent(&id, &agent).map_err(|error| match error {
+                Error::NoRun(_) => Failure {
+                    code: "not_found".into(),
+                    message: format!("the agent has no run `{id}`"),
+                    ..Failure::default()
+                },
+                error => failure(&error),
+            })?;
+            journal.run(own.as_str()).map_err(|error| failure(&error))
+        })
+        .await
     }
 
     pub(crate) async fn recorded(&self, id: &str) -> Result<Run, Failure> {

@@ -12,6 +12,7 @@ use crate::host::failure::interrupted;
 use crate::host::report::{ChangeReport, Status};
 use crate::host::run::Run;
 use crate::host::run::rounds::Tally;
+use crate::host::stop::StopReason;
 
 /// Returns whether a failure cuts a run off without anything being wrong with its changes: they
 /// can be applied once the sign-in, the service or the disk is back.
@@ -87,7 +88,8 @@ impl Run<'_> {
         // A run that was cut off can be carried on; what the service refuses for good, or somebody else
         // has changed, would be the same the next time.
         let cut_off = report.error.as_ref().is_some_and(|error| cuts_off(&error.code));
-        report.unfinished = (wrote && cut_off) || in_doubt;
+        let is_withdrawn = self.host.interrupt.reason() == Some(StopReason::Withdrawn);
+        report.unfinished = (wrote && cut_off && !is_withdrawn) || in_doubt;
         let is_recorded = self.record.is_some();
         if let (true, Status::Partial, Some(error)) =
             (is_recorded, report.status, &mut report.error)

@@ -87,6 +87,8 @@ pub(crate) struct State {
     pub(crate) edit_bytes: usize,
     /// The tasks whose details edits have changed.
     pub(crate) edited: BTreeSet<TaskId>,
+    /// Those of earlier segments.
+    pub(crate) edited_earlier: BTreeSet<TaskId>,
     /// The bytes of those details before.
     pub(crate) before_bytes: usize,
     /// Keys given to new checklist items.
@@ -425,6 +427,7 @@ impl Session {
         state.n_keys = 0;
         (state.edit_bytes, state.before_bytes, state.remarked) = (0, 0, 0);
         state.edited.clear();
+        state.edited_earlier.clear();
         state.n_draws = 0;
     }
 

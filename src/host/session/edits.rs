@@ -92,6 +92,13 @@ impl Session {
         Ok(Editor { session: self })
     }
 
+    /// Returns the editing half for a property that is set. The script engine writes a property back after
+    /// each method on its value, `task.due.format(…)`: where that changes nothing it is no edit, wherever
+    /// it happens. What does change something is checked then.
+    pub(crate) fn setter(&self) -> Editor<'_> {
+        Editor { session: self }
+    }
+
     /// Returns the tasks of a plan whose key only the journal has so far, by the key's address.
     fn keys(&self, plan: &PlanId) -> Result<BTreeMap<String, TaskId>, Error> {
         if plan.is_provisional() {
@@ -226,16 +233,21 @@ impl Editor<'_> {
         self.check_stop()
     }
 
-    /// Counts the bytes of the details of a task that is edited, once: a change is kept with what it replaces.
+    /// Counts the bytes of the details of a task that is edited, once a segment: a change is kept with what
+    /// it replaces. What the run itself has committed, and writes again, counts as its own text.
     fn count_before(self, id: &TaskId, bytes: usize) -> Result<(), Error> {
         let limit = self.facts().edit_bytes.saturating_mul(BEFORE_TO_AFTER);
-        let n = {
+        let (n, is_again) = {
             let mut state = self.state();
-            if state.edited.insert(id.clone()) {
+            let is_first = state.edited.insert(id.clone());
+            if is_first {
                 state.before_bytes = state.before_bytes.saturating_add(bytes);
             }
-            state.before_bytes
+            (state.before_bytes, is_first && state.edited_earlier.contains(id))
         };
+        if is_again {
+            self.count_text(bytes)?;
+        }
         if n > limit {
             self.stop
                 .set(StopReason::Budget("text that edits replace", format!("{} KiB", limit >> 10)));
@@ -252,6 +264,10 @@ impl Editor<'_> {
         let before = self.peek_plan(id)?;
         let mut wanted = before.clone();
         edit(&mut wanted);
+        if wanted == before {
+            return Ok(());
+        }
+        self.check_writable()?;
         Self::refuse(title_over("title", &before.title, &wanted.title, &self.facts().limits))?;
         let read = if id.is_provisional() { None } else { Some(self.read_plan(id)?) };
         self.state().draft.edit_plan(read.as_ref(), id, |plan| *plan = wanted);
@@ -342,6 +358,10 @@ impl Editor<'_> {
         let before = self.peek_bucket(id)?;
         let mut wanted = before.clone();
         edit(&mut wanted);
+        if wanted == before {
+            return Ok(());
+        }
+        self.check_writable()?;
         Self::refuse(title_over("name", &before.name, &wanted.name, &self.facts().limits))?;
         let read = if id.is_provisional() { None } else { Some(self.read_bucket(id)?) };
         self.state().draft.edit_bucket(read.as_ref(), id, |bucket| *bucket = wanted);
@@ -377,6 +397,10 @@ impl Editor<'_> {
         let before = self.peek_task(id)?;
         let mut wanted = before.clone();
         edit(&mut wanted);
+        if wanted == before {
+            return Ok(());
+        }
+        self.check_writable()?;
         Self::refuse(task_over(&before, &wanted, &self.facts().limits))?;
         let read = if id.is_provisional() { None } else { Some(self.read_task(id)?) };
         self.state().draft.edit_task(read.as_ref(), None, id, |state| state.task = wanted);
@@ -394,14 +418,18 @@ impl Editor<'_> {
     ) -> Result<(), Error> {
         let id = &*self.real(id);
         self.with_task(id, |_| ())?;
+        let before = self.peek_details(id)?;
+        let mut wanted = before.clone();
+        edit(&mut wanted);
+        if wanted == before {
+            return Ok(());
+        }
+        self.check_writable()?;
         let (read, details) = if id.is_provisional() {
             (None, None)
         } else {
             (Some(self.read_task(id)?), Some(self.read_details(id)?))
         };
-        let before = self.peek_details(id)?;
-        let mut wanted = before.clone();
-        edit(&mut wanted);
         Self::refuse(details_over(&before, &wanted, &self.facts().limits))?;
         self.count_text(details_bytes(&wanted).saturating_sub(details_bytes(&before)))?;
         self.count_before(id, details_bytes(&before))?;

@@ -119,6 +119,8 @@ impl Session {
         let mut state = self.state();
         state.draft = state.draft.next_segment();
         state.reads.clear();
+        let edited = std::mem::take(&mut state.edited);
+        state.edited_earlier.extend(edited);
     }
 
     /// Forgets what was read of the board, except for people.

@@ -159,7 +159,7 @@ mod functions {
             Err(_) if recurrence.is_unit() => None,
             Err(_) => return invalid(session, "a recurrence is a map, or () to stop".to_owned()),
         };
-        session.editor().or_raise(session)?.set_recurrence(&task.id, wanted).or_raise(session)
+        session.setter().set_recurrence(&task.id, wanted).or_raise(session)
     }
 
     /// Moves the task to another plan, into no bucket (beta).

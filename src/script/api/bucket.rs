@@ -50,8 +50,7 @@ mod functions {
         let name = name.to_owned();
         bucket
             .session
-            .editor()
-            .or_raise(&bucket.session)?
+            .setter()
             .edit_bucket(&bucket.id, |bucket| bucket.name = name)
             .or_raise(&bucket.session)
     }

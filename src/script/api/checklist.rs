@@ -44,11 +44,7 @@ impl ChecklistItem {
                 edit(item);
             }
         };
-        self.session
-            .editor()
-            .or_raise(&self.session)?
-            .edit_details(&self.task, change)
-            .or_raise(&self.session)
+        self.session.setter().edit_details(&self.task, change).or_raise(&self.session)
     }
 }
 

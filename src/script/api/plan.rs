@@ -50,11 +50,7 @@ mod functions {
     #[rhai_fn(set = "title", pure, volatile, return_raw)]
     pub fn set_title(plan: &mut Plan, title: &str) -> Fallible<()> {
         let title = title.to_owned();
-        plan.session
-            .editor()
-            .or_raise(&plan.session)?
-            .edit_plan(&plan.id, |plan| plan.title = title)
-            .or_raise(&plan.session)
+        plan.session.setter().edit_plan(&plan.id, |plan| plan.title = title).or_raise(&plan.session)
     }
 
     /// The group that contains it, `()` if none does or it is not the signed-in user's.

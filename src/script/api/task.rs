@@ -22,11 +22,7 @@ impl Task {
     }
 
     fn edit(&self, edit: impl FnOnce(&mut crate::model::Task)) -> Fallible<()> {
-        self.session
-            .editor()
-            .or_raise(&self.session)?
-            .edit_task(&self.id, edit)
-            .or_raise(&self.session)
+        self.session.setter().edit_task(&self.id, edit).or_raise(&self.session)
     }
 
     fn move_next_to(&self, other: &Self, side: Side, column: &Dynamic) -> Fallible<()> {
@@ -216,7 +212,7 @@ pub(super) mod functions {
         let session = &task.session;
         let plan = task.get(TaskField::PLAN)?;
         let bucket = parse_bucket(&bucket, session, &plan)?;
-        session.editor().or_raise(session)?.move_task(&task.id, &bucket).or_raise(session)
+        session.setter().move_task(&task.id, &bucket).or_raise(session)
     }
 
     /// Moves the task right before another of its plan, in the other's bucket.
@@ -257,11 +253,8 @@ pub(super) mod functions {
     pub fn set_description(task: &mut Task, text: &str) -> Fallible<()> {
         let session = &task.session;
         let text = text.to_owned();
-        session
-            .editor()
-            .or_raise(session)?
-            .edit_details(&task.id, |details| details.description = text)
-            .or_raise(session)
+        let set = |details: &mut crate::model::TaskDetails| details.description = text;
+        session.setter().edit_details(&task.id, set).or_raise(session)
     }
 
     /// The plan it belongs to.
@@ -425,7 +418,7 @@ pub(super) mod functions {
         }
         let change =
             |details: &mut crate::model::TaskDetails| kind.clone_into(&mut details.preview_type);
-        session.editor().or_raise(session)?.edit_details(&task.id, change).or_raise(session)
+        session.setter().edit_details(&task.id, change).or_raise(session)
     }
 
     /// The id of the thread in the group's mailbox that holds its comments, `()` if there is none.

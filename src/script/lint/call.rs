@@ -15,7 +15,9 @@ impl Walk<'_> {
         self.called.insert(name.to_owned());
         let arguments: Vec<ValueKind> =
             call.args.iter().map(|argument| self.argument(on, argument)).collect();
-        if let ("contains", [item], [of_item]) = (name, call.args.as_ref(), arguments.as_slice()) {
+        if let ("contains" | "includes", [item], [of_item]) =
+            (name, call.args.as_ref(), arguments.as_slice())
+        {
             self.contained((&Expr::Unit(at), on), (item, of_item), at);
         }
         self.fields_given(on, call);
@@ -177,7 +179,7 @@ impl Walk<'_> {
         let arguments: Vec<ValueKind> =
             call.args.iter().map(|argument| self.expression(argument)).collect();
         // `item in list` is a call of `contains`, but no operator to the engine.
-        if call.op_token.is_some() || name == "contains" {
+        if call.op_token.is_some() || matches!(name, "contains" | "includes") {
             self.compared(name, &call.args, &arguments, at);
         }
         if call.op_token.is_some() {

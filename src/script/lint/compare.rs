@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use rhai::{Engine, Expr, Position, Stmt, SwitchCasesCollection};
 
+use crate::model::as_read::as_read;
 use crate::script::api::date::day_of_text;
 use crate::script::finding::Role;
 use crate::script::lint::kind::{ValueKind, property};
@@ -15,8 +16,13 @@ use crate::script::lint::walk::Walk;
 use crate::script::sandbox::habits::did_you_mean;
 
 /// Properties whose name alone tells their type in a policy, whatever they are read from.
-const KNOWN_BY_NAME: [(&str, &str); 4] =
-    [("Change", "op"), ("Change", "entity"), ("Change", "fields"), ("Task", "progress")];
+const KNOWN_BY_NAME: [(&str, &str); 5] = [
+    ("Change", "op"),
+    ("Change", "entity"),
+    ("Change", "fields"),
+    ("Task", "progress"),
+    ("Date", "weekday"),
+];
 
 /// The host's types that are compared with a text.
 const WITH_TEXT: [&str; 4] = ["Date", "User", "Plan", "Bucket"];
@@ -41,9 +47,11 @@ impl Walk<'_> {
                     }
                 }
                 self.incomparable(sign, (left, of_left), (right, of_right), at);
+                self.never_as_read(left, right, at);
+                self.never_as_read(right, left, at);
             }
             // `item in list`: the list comes first.
-            "contains" => self.contained((left, of_left), (right, of_right), at),
+            "contains" | "includes" => self.contained((left, of_left), (right, of_right), at),
             _ => {}
         }
     }
@@ -114,6 +122,17 @@ impl Walk<'_> {
             KNOWN_BY_NAME.iter().find(|(_, known)| *known == name && self.role == Role::Policy);
         let Some((on, _)) = known else { return ValueKind::Any };
         property(on, name).map_or(ValueKind::Any, ValueKind::of_property)
+    }
+
+    /// Checks a text that is compared with what `as_read(…)` gives, which has no capitals, for example.
+    fn never_as_read(&mut self, call: &Expr, other: &Expr, at: Position) {
+        if let (Expr::FnCall(call, _), Expr::StringConstant(text, _)) = (call, other)
+            && call.name == "as_read"
+            && as_read(text) != text.as_str()
+        {
+            let hint = format!("compare with as_read({text:?})");
+            self.slip(at, format!("`as_read(…)` is never `{text}`"), Some(hint));
+        }
     }
 
     fn never_the_word(&mut self, kind: &ValueKind, other: &Expr, at: Position) {

@@ -118,7 +118,7 @@ pub(crate) fn run(global: &Global, ui: &Ui) -> Result<Exit, AppError> {
     let workspace = workspace(&settings, &mut found);
     sandbox(workspace.as_ref(), &mut found);
     if let Some(workspace) = &workspace {
-        agents(&settings, workspace, &mut found);
+        agents(&settings, workspace, global.agent.as_deref(), &mut found);
     }
     if let Some(workspace) = &workspace {
         scripts(workspace, global.agent.as_deref(), &mut found);
@@ -198,10 +198,11 @@ fn sandbox(workspace: Option<&Workspace>, found: &mut Findings) {
 }
 
 /// Checks that what the configuration of the agents names is there; the plans are looked for where
-/// the service is asked.
-fn agents(settings: &Settings, workspace: &Workspace, found: &mut Findings) {
+/// the service is asked. An agent is told of its own alone.
+fn agents(settings: &Settings, workspace: &Workspace, acts: Option<&str>, found: &mut Findings) {
     let config = &workspace.config;
-    for (name, agent) in &config.agents {
+    let is_meant = |name: &String| acts.is_none_or(|acts| acts == name);
+    for (name, agent) in config.agents.iter().filter(|(name, _)| is_meant(name)) {
         let skills = agent.skills.iter().flatten();
         let skills = skills.filter(|skill| !workspace.skills.contains_key(*skill));
         let senders = agent.inbox.iter().filter(|sender| !config.agents.contains_key(*sender));
@@ -229,7 +230,9 @@ fn agents(settings: &Settings, workspace: &Workspace, found: &mut Findings) {
 
 /// Checks that the plans which the configuration of the agents names are there.
 fn plans_of_agents(context: &Context<'_>, found: &mut Findings) {
+    let acts = context.agent_name();
     let agents = context.app.workspace.config.agents.iter();
+    let agents = agents.filter(|(name, _)| acts.is_none_or(|acts| acts == *name));
     let named: Vec<(String, String)> = agents
         .flat_map(|(name, agent)| {
             agent.plans.iter().flatten().map(|plan| (name.clone(), plan.clone()))

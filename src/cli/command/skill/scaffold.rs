@@ -27,6 +27,8 @@ pub(crate) struct NewArgs {
 }
 
 pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, AppError> {
+    // It is in force at once; an agent proposes one.
+    context.for_people("skill new")?;
     let name = args.name.as_str();
     check_name("skill", name)?;
     if context.app.workspace.is_shipped(&format!("skills/{name}.rhai")) {
