@@ -24,7 +24,6 @@ use crate::auth::error::Error;
 use crate::graph::retry::{Failed, Repeat, next_wait, parse_retry_after};
 use crate::graph::transport::{Incoming, Outgoing, Transport};
 use crate::graph::{self, BaseUrl, Proxy, Secret, SignInError};
-use crate::wire::ApiError;
 
 /// The most characters of a refusal that are shown, and bytes of one word of it.
 const MAX_SHOWN: usize = 300;
@@ -81,7 +80,7 @@ impl Http {
             let (error, retry_after) = match &sent {
                 Ok(incoming) if !is_transient(incoming.status) => return sent,
                 Ok(incoming) => {
-                    refusal = ApiError::read(incoming.status, None, b"").into();
+                    refusal = graph::Error::of_status(incoming.status);
                     (&refusal, wait_asked(incoming))
                 }
                 Err(error) => (error, None),

@@ -90,6 +90,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Makes a refusal of which nothing is known but its status.
+    pub(crate) fn of_status(status: u16) -> Self {
+        Self::Refused(ApiError::read(status, None, b""))
+    }
+
     /// Returns the refusal of the service, if the error is one.
     #[must_use]
     pub const fn refusal(&self) -> Option<&ApiError> {
