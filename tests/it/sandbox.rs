@@ -164,6 +164,7 @@ fn every_hostile_script_ends_within_its_budget() {
     place.file("planwright.toml", "[limits]\noperations = 300_000\ncomputing_seconds = 3\n");
     place.file("hostile.rhai", "1");
     let (_, idle) = place.measured(&["run", "hostile.rhai"], "");
+    assert!(!cfg!(target_os = "linux") || idle > 1 << 20, "{idle}");
     for (script, says) in HOSTILE {
         let (output, peak) = place.measured(&["run", "-"], script);
         assert_eq!(output.code, 1, "{script}\n{}", output.stderr);

@@ -454,7 +454,7 @@ impl Place {
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
         let mut peak = 0;
         while child.try_wait().unwrap().is_none() {
-            peak = peak.max(most_memory(child.id()));
+            peak = peak.max(most_memory(child.id(), std::process::id()));
             between_looks();
         }
         let text = |name: &str| std::fs::read_to_string(path(name)).unwrap();
@@ -556,24 +556,25 @@ pub(crate) fn between_looks() {
     std::thread::sleep(Duration::from_millis(1));
 }
 
-/// Returns the most memory that a process or one that it has started has held, as the system tells
-/// it; 0 where it does not.
-fn most_memory(id: u32) -> u64 {
+/// Returns the most memory that a process of a parent, or one that it has started, has held, as the system
+/// tells it; 0 where it does not.
+fn most_memory(id: u32, parent: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|it| it.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    let field = |name: &str| status.lines().find_map(|it| it.strip_prefix(name)).map(str::trim);
+    // In one text, since a process that has ended may have left its number to one of somebody else, which is
+    // a copy of this process until it has become another program.
+    let is_ours = field("PPid:") == Some(&parent.to_string())
+        && field("Name:").is_some_and(|name| name == "planwright" || name == "exe");
+    if !is_ours {
+        return 0;
+    }
+    let kib = field("VmHWM:").and_then(|it| it.trim_end_matches(" kB").parse::<u64>().ok());
     let threads = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
     let children = threads
         .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok())
         .collect::<String>();
     let children = children.split_whitespace().filter_map(|it| it.parse().ok());
-    // One that has ended meanwhile may have left its number to a process of somebody else.
-    let parent = format!("PPid:\t{id}\n");
-    let is_child = |child: &u32| {
-        let status = std::fs::read_to_string(format!("/proc/{child}/status"));
-        status.is_ok_and(|status| status.contains(&parent))
-    };
-    let of_children = children.filter(is_child).map(most_memory);
+    let of_children = children.map(|child| most_memory(child, id));
     of_children.max().unwrap_or(0).max(kib.unwrap_or(0) << 10)
 }
 
