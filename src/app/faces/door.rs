@@ -1,11 +1,18 @@
 //! The door of every face that is reached over HTTP: TLS, how many may come in, and how slow they may be.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -14,6 +21,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -26,7 +35,7 @@ use crate::files;
 /// The bounds on those who come in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
-    /// The most connections at once; others wait.
+    /// The most connections at once. Those that have asked nothing give way, then others wait.
     pub(crate) connections: usize,
     /// The longest time in which a client takes nothing of what is written to it.
     pub(crate) stalled: Duration,
@@ -42,6 +51,8 @@ impl Bounds {
 /// The longest time for a handshake, and for the head of a request.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEAD: Duration = Duration::from_secs(10);
+/// The time that a connection has to ask something, when there is no room for others.
+const GRACE: Duration = Duration::from_millis(500);
 /// The most bytes of a head.
 const MAX_HEAD: usize = 32 << 10;
 const MAX_HEADERS: usize = 64;
@@ -82,13 +93,9 @@ pub(crate) async fn serve(
 ) {
     let room = Arc::new(Semaphore::new(bounds.connections));
     let graceful = GracefulShutdown::new();
+    let mut inside: Vec<Guest> = Vec::new();
     tokio::pin!(ended);
     loop {
-        // It is never closed; were it, connections would come without a limit.
-        let permit = tokio::select! {
-            permit = Arc::clone(&room).acquire_owned() => permit,
-            () = &mut ended => break,
-        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut ended => break,
@@ -102,22 +109,77 @@ pub(crate) async fn serve(
                 continue;
             }
         };
+        inside.retain(|guest| !guest.task.is_finished());
+        // It is never closed; were it, connections would come without a limit.
+        let permit = tokio::select! {
+            permit = Arc::clone(&room).acquire_owned() => permit,
+            () = make_room(&mut inside) => Arc::clone(&room).acquire_owned().await,
+            () = &mut ended => break,
+        };
         let watcher = graceful.watcher();
-        let (router, tls) = (router.clone(), tls.clone());
-        tokio::spawn(async move {
+        let is_welcome = Arc::new(AtomicBool::new(false));
+        let asked = Asked { router: router.clone(), is_welcome: Arc::clone(&is_welcome) };
+        let tls = tls.clone();
+        let task = tokio::spawn(async move {
             let _permit = permit;
             let Some(tls) = tls else {
-                return ended_well(watcher.watch(connection(stream, router)).await);
+                return ended_well(watcher.watch(connection(stream, asked)).await);
             };
             match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                Ok(Ok(stream)) => ended_well(watcher.watch(connection(stream, router)).await),
+                Ok(Ok(stream)) => ended_well(watcher.watch(connection(stream, asked)).await),
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             }
         });
+        inside.push(Guest { task: task.abort_handle(), since: Instant::now(), is_welcome });
     }
     drop(listener);
     let _in_time = tokio::time::timeout(at_most, graceful.shutdown()).await;
+}
+
+/// A connection. While it is not welcome, it gives way to others when there is no room.
+struct Guest {
+    task: AbortHandle,
+    since: Instant,
+    is_welcome: Arc<AtomicBool>,
+}
+
+/// Ends the oldest connection that is not welcome, once it has had time to ask: whoever comes and asks is not
+/// kept out by those who only stand in the door. Waits for ever if all are welcome.
+async fn make_room(inside: &mut Vec<Guest>) {
+    loop {
+        let at = inside.iter().position(|guest| !guest.is_welcome.load(Relaxed));
+        let Some(at) = at else { return std::future::pending().await };
+        tokio::time::sleep_until(inside[at].since + GRACE).await;
+        if !inside[at].is_welcome.load(Relaxed) {
+            inside.remove(at).task.abort();
+            return;
+        }
+    }
+}
+
+/// The service of one connection, which is welcome while it is asked, and once it was asked well.
+struct Asked {
+    router: Router,
+    is_welcome: Arc<AtomicBool>,
+}
+
+impl Service<Request<Incoming>> for Asked {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let was_welcome = self.is_welcome.swap(true, Relaxed);
+        let is_welcome = Arc::clone(&self.is_welcome);
+        let answer = TowerToHyperService::new(self.router.clone()).call(request);
+        Box::pin(async move {
+            let answer = answer.await?;
+            let is_refused = answer.status().is_client_error();
+            is_welcome.store(was_welcome || !is_refused, Relaxed);
+            Ok(answer)
+        })
+    }
 }
 
 /// Bounds how long a client may take nothing of what is written to it. One that sends requests and reads no
@@ -135,25 +197,22 @@ fn ended_well(ended: Result<(), hyper::Error>) {
     }
 }
 
-type Served<S> = http1::Connection<TokioIo<S>, TowerToHyperService<Router>>;
+type Served<S> = http1::Connection<TokioIo<S>, Asked>;
 
 fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
-    router: Router,
+    asked: Asked,
 ) -> Served<S> {
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), asked)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
-    use axum::body::Body;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::sync::mpsc;
@@ -272,7 +331,25 @@ mod tests {
         for _ in 0..200 {
             idle.push(sends(addr, HALF).await);
         }
+        let began = tokio::time::Instant::now();
         assert!(text(asks(addr, "/").await).await.ends_with("here"));
+        assert!(began.elapsed() < HEAD / 2, "it waits for those who only stand in the door");
         drop(idle);
+    }
+
+    /// Whoever is refused stands in the door like those who ask nothing; whoever was served stays.
+    #[tokio::test(start_paused = true)]
+    async fn only_who_was_served_keeps_the_place() {
+        let keep = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+        let addr = serving(router(), Bounds::of(2)).await;
+        let mut served = sends(addr, keep).await;
+        let mut answer = [0; 16];
+        served.read_exact(&mut answer).await.unwrap();
+        let mut refused = sends(addr, &keep.replace("/ HTTP", "/nothing HTTP")).await;
+        refused.read_exact(&mut answer).await.unwrap();
+        assert!(text(asks(addr, "/").await).await.ends_with("here"));
+        served.write_all(keep.as_bytes()).await.unwrap();
+        let mut rest = [0; 64];
+        assert!(served.read(&mut rest).await.unwrap() > 0);
     }
 }
