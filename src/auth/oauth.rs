@@ -22,14 +22,13 @@ use url::Url;
 use crate::auth::authority::Authority;
 use crate::auth::error::Error;
 use crate::graph::retry::{Failed, Repeat, next_wait, parse_retry_after};
+use crate::graph::tokens::claims_in;
 use crate::graph::transport::{Incoming, Outgoing, Transport};
 use crate::graph::{self, BaseUrl, Proxy, Secret, SignInError};
 
 /// The most characters of a refusal that are shown, and bytes of one word of it.
 const MAX_SHOWN: usize = 300;
 const MAX_WORD: usize = 100;
-/// The largest claims that are passed on, in bytes.
-const MAX_CLAIMS: usize = 8 << 10;
 /// The time for which one request is sent again: less than what whoever renews a token waits
 /// (`signed_in`), with requests of a run behind them.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -280,15 +279,17 @@ impl fmt::Display for Refusal {
         // The rest helps only Microsoft's support.
         let text = text.split(" Trace ID:").next().unwrap_or_default();
         let text = text.lines().next().unwrap_or_default().trim();
-        // Whatever token a service repeats is nobody's business. No word of a sentence is as long.
-        let words =
-            text.split(' ').map(|word| if word.len() > MAX_WORD { "[redacted]" } else { word });
-        let text = words.collect::<Vec<_>>().join(" ");
-        let shown: String = text.chars().filter(|ch| !ch.is_control()).take(MAX_SHOWN).collect();
-        let name: String =
-            self.error.chars().filter(|ch| !ch.is_control()).take(MAX_SHOWN).collect();
+        let (shown, name) = (shown(text), shown(&self.error));
         if shown.is_empty() { f.write_str(&name) } else { write!(f, "{shown} ({name})") }
     }
+}
+
+/// Returns a text of the service as it may be shown: a token that it repeats is nobody's business, and no word
+/// of a sentence is as long.
+fn shown(text: &str) -> String {
+    let words = text.split(' ').map(|word| if word.len() > MAX_WORD { "[redacted]" } else { word });
+    let text = words.collect::<Vec<_>>().join(" ");
+    text.chars().filter(|ch| !ch.is_control()).take(MAX_SHOWN).collect()
 }
 
 impl ErrorResponse for Refusal {}
@@ -310,10 +311,8 @@ impl Refusal {
     }
 
     /// Returns the claims that the next sign-in must carry, if it names some.
-    pub(crate) fn claims(&self) -> Option<&str> {
-        let claims = self.claims.as_deref().filter(|claims| claims.len() <= MAX_CLAIMS)?;
-        let is_object = serde_json::from_str::<serde_json::Value>(claims).ok()?.is_object();
-        is_object.then_some(claims)
+    pub(crate) fn claims(&self) -> Option<String> {
+        claims_in(self.claims.as_ref()?.as_bytes())
     }
 
     /// Returns its meaning. Names decide, not texts.

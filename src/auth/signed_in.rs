@@ -195,6 +195,18 @@ impl Inner {
         }
     }
 
+    /// Notes the claims of a refusal of the token that is in use; another process may have another one by now.
+    async fn unmet(&self, refused: &Refused) -> Result<(), SignInError> {
+        let (Some(store), Some(claims)) = (&self.store, &refused.claims) else { return Ok(()) };
+        let mut held = self.held.lock().await;
+        let _locked = aside(store, |store| store.cache.lock()).await?;
+        *held = aside(store, Store::read).await?;
+        if refused.token == held.access {
+            self.note_end(&mut held, Some(claims)).await;
+        }
+        Ok(())
+    }
+
     fn is_good(&self, kept: &Kept, refused: Option<&Refused>) -> bool {
         match refused {
             // Another request was refused first, and has renewed it since.
@@ -236,7 +248,7 @@ impl Inner {
         let answer = request.request_async(&self.authority.http).await;
         let answer = answer.map_err(|error| {
             let claims = match &error {
-                RequestTokenError::ServerResponse(refusal) => refusal.claims().map(str::to_owned),
+                RequestTokenError::ServerResponse(refusal) => refusal.claims(),
                 _ => None,
             };
             Ended { error: meaning(error), claims }
@@ -315,9 +327,8 @@ impl Tokens for SignedIn {
 
     fn unmet<'a>(&'a self, refused: &'a Refused) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
-            let mut held = self.0.held.lock().await;
-            if refused.claims.is_some() && refused.token == held.access {
-                self.0.note_end(&mut held, refused.claims.as_deref()).await;
+            if let Err(error) = self.0.unmet(refused).await {
+                tracing::warn!(%error, "the end of the sign-in cannot be noted");
             }
         })
     }

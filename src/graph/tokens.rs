@@ -68,7 +68,7 @@ pub enum SignInError {
     OfProfile {
         /// The name of the profile.
         profile: String,
-        /// What is the matter with it.
+        /// The error.
         error: Box<Self>,
     },
 }
@@ -108,7 +108,7 @@ impl SignInError {
                 "try again later; `planwright resume` if something was written".to_owned()
             }
             Self::Unreadable(_) | Self::OfProfile { .. } => format!(
-                "`planwright auth status{of}` says more; `planwright auth login{of}` signs in anew"
+                "`planwright auth status{of}` says more; `planwright auth login{of}` signs in again"
             ),
         }
     }
@@ -139,7 +139,13 @@ pub(crate) fn claims_of(header: &str) -> Option<String> {
         .decode(text)
         .or_else(|_| URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')))
         .ok()?;
-    let json: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    claims_in(&bytes)
+}
+
+/// Reads claims that are asked for: a JSON object that is not too large.
+pub(crate) fn claims_in(bytes: &[u8]) -> Option<String> {
+    let bytes = Some(bytes).filter(|bytes| bytes.len() <= MAX_CLAIMS)?;
+    let json: serde_json::Value = serde_json::from_slice(bytes).ok()?;
     json.is_object().then(|| json.to_string())
 }
 

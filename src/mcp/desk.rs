@@ -239,7 +239,7 @@ impl Desk {
     }
 }
 
-/// What a client has been told of a run's progress, which must grow: a run counts anew after each
+/// The progress of a run as its client was told it. It must grow, and a run counts from zero after each
 /// `commit()`.
 #[derive(Debug, Default)]
 struct Counted {

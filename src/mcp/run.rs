@@ -105,13 +105,6 @@ pub(crate) fn undo(work: &Work, mut arguments: Arguments) -> Result<Answer, AppE
     let id = arguments.needed("run_id")?;
     let apply = arguments.flag("apply")?.unwrap_or(true);
     arguments.end()?;
-    // `last` is for the host to find: it passes over what was taken back already.
-    let id = if id == "last" {
-        id
-    } else {
-        let journal = work.app.state_folder()?.open_to_read()?.ok_or_else(|| not_found(&id))?;
-        work.own_run(&journal, &id)?.to_string()
-    };
     let start = work.start(Purpose::Undo, ("undo", None), Value::Null, apply)?;
     let host = work.host()?;
     let finished = work.wait(host.undo(&id, start))?;

@@ -375,7 +375,7 @@ fn no_write_begins_after_a_pause() {
 #[test]
 fn an_agent_has_only_its_own_runs_at_the_command_line() {
     let planner = Planner::demo();
-    let config = format!("{OPEN}[agents.rook]\n[agents.eve]\nplans = [\"Website Relaunch\"]\n");
+    let config = format!("{OPEN}[agents.rook]\n[agents.eve]\nplans = [\"No such plan\"]\n");
     let place = place(&planner, &config);
     let by = |agent: &[&str]| {
         let args = [&["run", "-", "--json"], agent].concat();
@@ -409,7 +409,10 @@ fn an_agent_has_only_its_own_runs_at_the_command_line() {
     place.run(&["skill", "new", "mine", "--as", "eve"]).code(3);
     assert!(!place.path().join("scripts/skills/mine.rhai").exists());
     let doctor = place.run(&["doctor", "--as", "rook"]).stdout;
-    assert!(!doctor.contains("agents.eve") && !doctor.contains("Website Relaunch"), "{doctor}");
+    assert!(!doctor.contains("agents.eve") && !doctor.contains("No such plan"), "{doctor}");
+    assert!(doctor.contains("a member of"), "{doctor}");
+    let confined = place.run(&["doctor", "--as", "eve"]).stdout;
+    assert!(!confined.contains("a member of") && confined.contains("No such plan"), "{confined}");
 }
 
 /// The tests of a proposal run under a configuration in which there is nobody else.

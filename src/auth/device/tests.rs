@@ -13,7 +13,7 @@ use crate::auth::authority::Authority;
 use crate::graph::BaseUrl;
 use crate::graph::transport::{Incoming, Model, Outgoing};
 
-/// What an earlier challenge has asked for.
+/// The claims that an earlier challenge asked for.
 const CLAIMS: &str = r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}}"#;
 
 type Carried = Pin<Box<dyn Future<Output = Option<Incoming>> + Send>>;

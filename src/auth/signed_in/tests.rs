@@ -66,9 +66,9 @@ impl Model for Entra {
         };
         if let Some(wait) = wait {
             let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(wait))]);
-            return Box::pin(
-                async move { Some(Incoming { status: 429, headers, body: Vec::new() }) },
-            );
+            // In the form of a refusal, with a name that means nothing.
+            let body = br#"{"error":"x"}"#.to_vec();
+            return Box::pin(async move { Some(Incoming { status: 429, headers, body }) });
         }
         let form: Form =
             form_urlencoded::parse(request.body.unwrap().as_bytes()).into_owned().collect();
@@ -215,7 +215,7 @@ async fn a_sign_in_that_has_ended_says_so_and_one_that_cannot_be_reached_waits()
     assert_eq!(signed_in.token(None).await.unwrap().reveal(), "access-2");
 }
 
-/// What one process has learned, the others know: `auth status` must not call a revoked token good.
+/// All processes know of it: `auth status` must not call a revoked token good.
 #[tokio::test]
 async fn a_revoked_sign_in_is_known_to_others_and_the_next_one_carries_the_claims() {
     let (stage, profile) = Stage::new(Flow::Device);

@@ -67,8 +67,8 @@ pub struct NewItem {
 /// How many times more bytes the details that edits change may have than text that edits may add.
 const BEFORE_TO_AFTER: usize = 8;
 
-/// The editing half of a session, which only one that drafts has: what it records, the session's own
-/// reads see.
+/// The editing half of a session, with which only one that drafts changes anything: what it records, the
+/// session's own reads see.
 #[derive(Debug, Clone, Copy)]
 pub struct Editor<'a> {
     session: &'a Session,
@@ -233,6 +233,21 @@ impl Editor<'_> {
         self.check_stop()
     }
 
+    /// Edits a copy; returns it if it is another one, which the board must not be read only for.
+    fn changed<T: Clone + PartialEq>(
+        self,
+        before: &T,
+        edit: impl FnOnce(&mut T),
+    ) -> Result<Option<T>, Error> {
+        let mut wanted = before.clone();
+        edit(&mut wanted);
+        if wanted == *before {
+            return Ok(None);
+        }
+        self.check_writable()?;
+        Ok(Some(wanted))
+    }
+
     /// Counts the bytes of the details of a task that is edited, once a segment: a change is kept with what
     /// it replaces. What the run itself has committed, and writes again, counts as its own text.
     fn count_before(self, id: &TaskId, bytes: usize) -> Result<(), Error> {
@@ -262,12 +277,7 @@ impl Editor<'_> {
     pub fn edit_plan(self, id: &PlanId, edit: impl FnOnce(&mut Plan)) -> Result<(), Error> {
         let id = &*self.real(id);
         let before = self.peek_plan(id)?;
-        let mut wanted = before.clone();
-        edit(&mut wanted);
-        if wanted == before {
-            return Ok(());
-        }
-        self.check_writable()?;
+        let Some(wanted) = self.changed(&before, edit)? else { return Ok(()) };
         Self::refuse(title_over("title", &before.title, &wanted.title, &self.facts().limits))?;
         let read = if id.is_provisional() { None } else { Some(self.read_plan(id)?) };
         self.state().draft.edit_plan(read.as_ref(), id, |plan| *plan = wanted);
@@ -356,12 +366,7 @@ impl Editor<'_> {
     pub fn edit_bucket(self, id: &BucketId, edit: impl FnOnce(&mut Bucket)) -> Result<(), Error> {
         let id = &*self.real(id);
         let before = self.peek_bucket(id)?;
-        let mut wanted = before.clone();
-        edit(&mut wanted);
-        if wanted == before {
-            return Ok(());
-        }
-        self.check_writable()?;
+        let Some(wanted) = self.changed(&before, edit)? else { return Ok(()) };
         Self::refuse(title_over("name", &before.name, &wanted.name, &self.facts().limits))?;
         let read = if id.is_provisional() { None } else { Some(self.read_bucket(id)?) };
         self.state().draft.edit_bucket(read.as_ref(), id, |bucket| *bucket = wanted);
@@ -395,12 +400,7 @@ impl Editor<'_> {
     pub fn edit_task(self, id: &TaskId, edit: impl FnOnce(&mut Task)) -> Result<(), Error> {
         let id = &*self.real(id);
         let before = self.peek_task(id)?;
-        let mut wanted = before.clone();
-        edit(&mut wanted);
-        if wanted == before {
-            return Ok(());
-        }
-        self.check_writable()?;
+        let Some(wanted) = self.changed(&before, edit)? else { return Ok(()) };
         Self::refuse(task_over(&before, &wanted, &self.facts().limits))?;
         let read = if id.is_provisional() { None } else { Some(self.read_task(id)?) };
         self.state().draft.edit_task(read.as_ref(), None, id, |state| state.task = wanted);
@@ -419,12 +419,7 @@ impl Editor<'_> {
         let id = &*self.real(id);
         self.with_task(id, |_| ())?;
         let before = self.peek_details(id)?;
-        let mut wanted = before.clone();
-        edit(&mut wanted);
-        if wanted == before {
-            return Ok(());
-        }
-        self.check_writable()?;
+        let Some(wanted) = self.changed(&before, edit)? else { return Ok(()) };
         let (read, details) = if id.is_provisional() {
             (None, None)
         } else {

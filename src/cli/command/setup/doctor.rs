@@ -131,7 +131,7 @@ pub(crate) fn run(global: &Global, ui: &Ui) -> Result<Exit, AppError> {
     match app.settings_for(global.agent.as_deref()) {
         Ok(settings) => {
             signed_in(&settings, &mut found);
-            service(ui, App { settings, ..app }, &mut found);
+            service(ui, App { settings, ..app }, global.agent.as_deref(), &mut found);
         }
         Err(error) => found.trouble("sign-in", &error.failure),
     }
@@ -229,8 +229,7 @@ fn agents(settings: &Settings, workspace: &Workspace, acts: Option<&str>, found:
 }
 
 /// Checks that the plans which the configuration of the agents names are there.
-fn plans_of_agents(context: &Context<'_>, found: &mut Findings) {
-    let acts = context.agent_name();
+fn plans_of_agents(context: &Context<'_>, acts: Option<&str>, found: &mut Findings) {
     let agents = context.app.workspace.config.agents.iter();
     let agents = agents.filter(|(name, _)| acts.is_none_or(|acts| acts == *name));
     let named: Vec<(String, String)> = agents
@@ -391,8 +390,10 @@ fn memory() -> &'static str {
         "neither core dumps nor swap hold a token"
     } else if cfg!(target_os = "linux") {
         "no core dump holds a token; LimitMEMLOCK=infinity or `ulimit -l unlimited` keeps them out of the swap, too"
-    } else {
+    } else if cfg!(unix) {
         "no core dump holds a token"
+    } else {
+        "as private as the system keeps it"
     }
 }
 
@@ -429,7 +430,7 @@ fn ready_token(token: &ReadyToken, found: &mut Findings) {
 }
 
 /// Checks that the service answers to whoever is signed in, and what its clock says.
-fn service(ui: &Ui, app: App, found: &mut Findings) {
+fn service(ui: &Ui, app: App, acts: Option<&str>, found: &mut Findings) {
     match app.settings.service() {
         // It is set up by the first command that needs it, and only then.
         Ok(Service::Embedded { data, .. }) if !data.exists() => {
@@ -439,12 +440,15 @@ fn service(ui: &Ui, app: App, found: &mut Findings) {
         Ok(_) => {}
         Err(error) => return found.trouble("service", &error.failure),
     }
-    if let Err(error) = asked(ui, app, found) {
+    if let Err(error) = asked(ui, app, acts, found) {
         found.trouble("service", &error.failure);
     }
 }
 
-fn asked(ui: &Ui, app: App, found: &mut Findings) -> Result<(), AppError> {
+fn asked(ui: &Ui, app: App, acts: Option<&str>, found: &mut Findings) -> Result<(), AppError> {
+    let own = acts.and_then(|acts| app.workspace.config.agents.get(acts));
+    // An agent that sees some plans only does not learn how many groups there are.
+    let is_confined = own.is_some_and(|agent| agent.plans.is_some());
     let is_application = app.settings.is_application();
     let context = Context::around(app, None, ProgressWhen::Never, ui)?;
     let connection = context.connect()?;
@@ -452,7 +456,7 @@ fn asked(ui: &Ui, app: App, found: &mut Findings) -> Result<(), AppError> {
     let host = context.host(&connection, &context.app.workspace, None, judge)?;
     let me = context.block_on(host.me())?;
     found.ok("service", format!("{} answers to {}", connection.service, me.upn));
-    if !is_application {
+    if !is_application && !is_confined {
         membership(&context, &host, found);
     }
     let here = SystemClock.now();
@@ -464,7 +468,7 @@ fn asked(ui: &Ui, app: App, found: &mut Findings) -> Result<(), AppError> {
     } else {
         found.ok("clock", "agrees with the service's");
     }
-    plans_of_agents(&context, found);
+    plans_of_agents(&context, acts, found);
     Ok(())
 }
 
